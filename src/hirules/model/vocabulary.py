@@ -10,14 +10,15 @@ Schema, checker, docs and console derive from :data:`VOCABULARY`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import pairwise
 
 import msgspec
-from pydicom.datadict import dictionary_VM, dictionary_VR, tag_for_keyword
+from pydicom.datadict import dictionary_has_tag, dictionary_VM, dictionary_VR, repeater_has_tag, tag_for_keyword
 
 from hirules.model.actions import ACTIONS, GROUPS, Action
 from hirules.model.attributes import ATTRIBUTES, SAFE_KEYWORDS, SINGLE_RESOURCE_KEYWORDS, Attribute, Elements
 from hirules.model.levels import level_of
-from hirules.model.path import DATA_SETS, Deep, Item, Name, Path, Private, Tag, path_of
+from hirules.model.path import Deep, Item, Name, Path, Private, PrivateTag, Step, Tag, path_of
 from hirules.model.scalars import VR_TYPE, Type
 
 FIXED_ELEMENTS = frozenset({"StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID"})
@@ -96,49 +97,54 @@ class Vocabulary(msgspec.Struct, frozen=True):
 
 def element_attribute(family: Attribute, path: Path) -> Attribute | None:
     """The attribute of one element below ``family``: type and multiplicity from PS3.6; ``None`` if there is no such element."""
-    leaf = path.elements[-1]
-    many = family.elements is Elements.MANY or any(isinstance(step, Deep) or step == Item(None) for step in path.elements)
-    match leaf:
-        case Private():
-            return msgspec.structs.replace(family, path=path.text, type=Type.BINARY, many=True)
+    found = _leaf(path.elements[-1])
+    if found is None or not _well_nested(path):
+        return None
+    type_, many, keyword = found
+    top = len(path.elements) == 1
+    if top and keyword and family.path.startswith("request.updates.") and level_of(keyword) != family.path.split(".")[2]:
+        return None
+    return msgspec.structs.replace(
+        family,
+        path=path.text,
+        type=type_,
+        many=many
+        or family.elements is Elements.MANY
+        or (family.elements is Elements.KEYS and type_ is Type.UID)  # PS3.4 §C.2.2.2.2: list of UID matching
+        or (family.elements is Elements.ENTITY and top and keyword not in SINGLE_RESOURCE_KEYWORDS)
+        or any(isinstance(step, Deep) or step == Item(None) for step in path.elements),
+        writable=family.writable and not (keyword in FIXED_ELEMENTS and family.elements is not Elements.KEYS),
+        patient_data=keyword not in SAFE_KEYWORDS,
+    )
+
+
+def _leaf(step: Step) -> tuple[Type, bool, str] | None:
+    """Type, multiplicity and keyword of the element that a path ends with."""
+    match step:
         case Name(keyword):
             tag = tag_for_keyword(keyword)
             if tag is None:
                 return None
-            vr, several = dictionary_VR(tag), dictionary_VM(tag) != "1"
+            vr = dictionary_VR(tag)
+            return VR_TYPE[vr], dictionary_VM(tag) != "1" or vr == "SQ", keyword
+        case Private():
+            return Type.BINARY, True, ""
+        case PrivateTag():
+            return Type.TEXT, True, ""  # neither VR nor multiplicity are in a dictionary
+        case Tag(group, element):
+            tag = int((group + element).replace("x", "0"), 16)
+            type_ = VR_TYPE[dictionary_VR(tag)] if dictionary_has_tag(tag) or repeater_has_tag(tag) else Type.TEXT
+            return type_, True, ""
         case Item():
-            return msgspec.structs.replace(family, path=path.text, type=Type.SEQUENCE, many=many)
+            return Type.SEQUENCE, True, ""
         case Deep():
             return None
-        case Tag(group, element):
-            vr, several = "UN", "x" in group + element
-            keyword = ""
-        case _:
-            vr, several, keyword = "LO", True, ""
-    if not _well_nested(path):
-        return None
-    if family.elements is Elements.KEYS and vr == "UI":
-        several = True  # PS3.4 §C.2.2.2.2: list of UID matching
-    if family.elements is Elements.ENTITY:
-        several = several or (len(path.elements) == 1 and keyword not in SINGLE_RESOURCE_KEYWORDS)
-    if family.path.startswith("request.updates.") and len(path.elements) == 1 and keyword:
-        if level_of(keyword) != family.path.split(".")[2]:
-            return None
-    return msgspec.structs.replace(
-        family,
-        path=path.text,
-        type=VR_TYPE.get(vr, Type.TEXT),
-        many=many or several or vr == "SQ",
-        writable=family.writable and not (keyword in FIXED_ELEMENTS and family.elements is not Elements.KEYS),
-        patient_data=keyword not in SAFE_KEYWORDS,
-        doc=f"{family.doc}: {path.elements[-1]}" if not keyword else family.doc,
-    )
 
 
 def _well_nested(path: Path) -> bool:
     """Every element but the last is a sequence with an item behind it, or ``**``."""
     steps = path.elements
-    for step, following in zip(steps, steps[1:], strict=False):
+    for step, following in pairwise(steps):
         match step, following:
             case Name(keyword), Item():
                 tag = tag_for_keyword(keyword)
@@ -161,4 +167,4 @@ VOCABULARY = Vocabulary(
     {attribute.path: attribute for attribute in ATTRIBUTES},
 )
 
-__all__ = ["DATA_SETS", "VOCABULARY", "Action", "Attribute", "Vocabulary", "element_attribute"]
+__all__ = ["VOCABULARY", "Action", "Attribute", "Vocabulary", "element_attribute"]
