@@ -1,0 +1,48 @@
+# make demo      the main job on real DICOM files, then what happened; needs no root and no apt
+# make test      everything, with real peers (Orthanc, DCMTK; installed by apt where they are missing)
+# make lint      format, lint, strict types, import contracts
+# make bench     benchmarks against peers
+# make install   the environment in .venv, with the tools of development; another Python: make install PYTHON=python3.12
+
+.DELETE_ON_ERROR:
+.PHONY: install demo peers test lint format bench clean
+
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+
+install: .venv/installed-dev
+
+# A stamp is as old as the last install; a changed pyproject.toml installs again.
+.venv/installed: pyproject.toml .ci/environment .ci/apt-install
+	@.ci/environment .venv
+	$(PIP) install --editable .
+	@touch $@
+
+.venv/installed-dev: pyproject.toml .venv/installed
+	$(PIP) install --editable '.[dev]'
+	@touch $@
+
+demo: .venv/installed
+	@$(BIN)/hirules demo
+
+peers:
+	@tests/peers/install.sh
+
+test: install peers
+	$(BIN)/python -m pytest
+
+lint: install
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: install
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: install
+	$(BIN)/hirules bench
+
+clean:
+	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

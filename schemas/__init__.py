@@ -1,0 +1,1 @@
+"""The published JSON Schemas, as package data: ``importlib.resources.files("hirules.schemas")``."""
