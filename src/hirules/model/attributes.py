@@ -81,7 +81,10 @@ SAFE_KEYWORDS = frozenset(
 )  # fmt: skip
 """Elements whose values tell nothing about a person; every other element is patient data."""
 
-SINGLE_RESOURCE_KEYWORDS = PATIENT | STUDY | {"QueryRetrieveLevel", "RetrieveURI"}
+SINGLE_RESOURCE_KEYWORDS = PATIENT | STUDY | {
+    "QueryRetrieveLevel", "RetrieveURI", "OtherPatientIDs", "StudyStatusID", "NumberOfPatientRelatedStudies", "NumberOfPatientRelatedSeries",
+    "NumberOfPatientRelatedInstances", "NumberOfStudyRelatedSeries", "NumberOfStudyRelatedInstances",
+}  # fmt: skip
 """Elements that an entity of a DIMSE request has once: those of its patient and its study."""
 
 
