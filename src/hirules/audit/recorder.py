@@ -1,0 +1,77 @@
+"""From a decision to its line in the store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from hirules.audit.record import DecisionRecord, LookupCost, OutcomeRecord, RecordedError, RecordedException, RecordedNote, RecordedShadow, encode
+from hirules.audit.redaction import removed_keys, shown, shown_paths
+from hirules.audit.store import NotRecorded, Store
+from hirules.model.decision import Decision
+from hirules.model.request import Request, plain
+from hirules.model.vocabulary import Vocabulary
+
+
+class Recorder:
+    """Writes decisions and outcomes. Without a store it only makes the record (for plugins' notifications)."""
+
+    def __init__(self, store: Store | None, vocabulary: Vocabulary, *, identifying_values: bool = False) -> None:
+        self._store = store
+        self._vocabulary = vocabulary
+        self._identifying_values = identifying_values
+
+    def record(self, request: Request, decision: Decision, time: datetime, lookups: Sequence[LookupCost] = ()) -> DecisionRecord:
+        """The record of ``decision`` on ``request`` (as it came), without what it may not show."""
+        identifying, vocabulary = self._identifying_values, self._vocabulary
+        return DecisionRecord(
+            id=request.id,
+            time=time,
+            action=request.action or "?",
+            subject=shown(vocabulary, request.subject, "subject", identifying_values=identifying),
+            request=shown(vocabulary, request.request, "request", identifying_values=identifying),
+            decision=decision.decision,
+            by=decision.by,
+            status=decision.status,
+            reason=decision.full_reason or decision.reason if identifying else decision.reason,
+            rewritten=tuple(sorted(decision.rewritten)),
+            values=shown_paths(vocabulary, decision.rewritten, identifying_values=True) if identifying and decision.rewritten else None,
+            removed_keys=removed_keys(request),
+            notes=tuple(
+                RecordedNote(
+                    source=note.source, severity=note.severity, note=note.note,
+                    include=shown_paths(vocabulary, note.include, identifying_values=identifying),
+                )
+                for note in decision.notes
+            ),
+            shadow=tuple(RecordedShadow(rule=each.rule, effect=each.effect, outcome=each.outcome, edits=tuple(sorted(each.edits))) for each in decision.shadow),
+            exceptions=tuple(
+                RecordedException(exception=use.exception, rule=use.rule, reason=use.reason, approved_by=use.approved_by) for use in decision.exceptions
+            ),
+            errors=tuple(RecordedError(source=error.source, message=error.message, path=error.path, at=error.at) for error in decision.errors),
+            lookups=tuple(lookups),
+            policies=decision.policies,
+        )  # fmt: skip
+
+    def write(self, record: DecisionRecord) -> None:
+        """Put ``record`` on disk. Raises :class:`NotRecorded`."""
+        if self._store is not None:
+            self._store.append(_line(record))
+
+    def outcome(self, request_id: str, outcome: Mapping[str, object], time: datetime) -> None:
+        """Complete the record of ``request_id``. Written at once, synced with the next decision. Raises :class:`NotRecorded`."""
+        if self._store is not None:
+            fields = {str(name): plain(value) for name, value in outcome.items()}
+            self._store.append(_line(OutcomeRecord(id=request_id, time=time, outcome=fields)), sync=False)
+
+    def close(self) -> None:
+        """Close the store."""
+        if self._store is not None:
+            self._store.close()
+
+
+def _line(record: DecisionRecord | OutcomeRecord) -> bytes:
+    try:
+        return encode(record)
+    except (TypeError, ValueError, RecursionError, UnicodeError) as error:
+        raise NotRecorded(f"the record has no form in JSON ({type(error).__name__})") from error

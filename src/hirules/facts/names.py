@@ -1,0 +1,66 @@
+"""Does a request carry only what its action has? A name that nothing reads is a mistake that a rule would miss."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from hirules.model.path import PathError, parse_path, spell_name
+from hirules.model.request import Request
+from hirules.model.scalars import is_tag
+from hirules.model.vocabulary import Vocabulary
+
+
+def strange_names(request: Request, vocabulary: Vocabulary) -> tuple[str, ...]:
+    """Every path in ``request`` that its action does not have, sorted. The action itself is known."""
+    return tuple(sorted(_strange(request, vocabulary)))
+
+
+def _strange(request: Request, vocabulary: Vocabulary) -> Iterator[str]:
+    action = request.action
+    roots: list[tuple[str, Mapping[str, object]]] = [
+        ("subject", request.subject),
+        ("request", request.request),
+        ("context", request.context),
+        *(("resource", entity) for entity in (request.resource or ())),
+        *(("resource", entity) for entity in (request.resource_after or ())),
+    ]
+    if request.original is not None:
+        roots.append(("request", request.original))
+    for root, fields in roots:
+        known = vocabulary.names_below(root, action)
+        for name, value in fields.items():
+            path = f"{root}.{spell_name(name)}"
+            if not (name in known or ("<Keyword>" in known and is_tag(name))):
+                yield path
+            elif type(value) is dict:  # a data set from the wire is lazy, and has been read strictly
+                yield from _below(path, value, action, vocabulary)
+
+
+def _below(prefix: str, fields: Mapping[str, object], action: str, vocabulary: Vocabulary) -> Iterator[str]:
+    if f"{prefix}.<name>" in vocabulary.attributes:
+        return
+    for name, value in fields.items():
+        path = f"{prefix}.{spell_name(name)}" if not name.startswith("(") else f"{prefix}.{name}"
+        attribute = None
+        try:
+            parsed = parse_path(path)
+            attribute = vocabulary.lookup(parsed)
+        except PathError:
+            yield path
+            continue
+        if attribute is not None and action in attribute.actions:
+            continue
+        if type(value) is dict and _leads_on(path, action, vocabulary):
+            yield from _below(path, value, action, vocabulary)
+        elif isinstance(value, list | tuple) and _leads_on(path + "[*]", action, vocabulary):
+            for item in value:
+                if type(item) is dict:
+                    yield from _below(path + "[*]", item, action, vocabulary)
+        else:
+            yield path
+
+
+def _leads_on(prefix: str, action: str, vocabulary: Vocabulary) -> bool:
+    return any(path.startswith(prefix + ".") and action in attribute.actions for path, attribute in vocabulary.attributes.items())
+
+
