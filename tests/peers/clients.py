@@ -145,9 +145,9 @@ class Client:
         titles = [*self._titles(), "--move", destination]
         return run("movescu", model, *titles, *_keys(keys), HOST, str(self.port), folder=self._new("move"))
 
-    def store(self, *files: Path) -> Run:
+    def store(self, *files: Path, options: Sequence[str] = ()) -> Run:
         """C-STORE of each file."""
-        return run("storescu", *self._titles(), HOST, str(self.port), *files, folder=self._new("store"))
+        return run("storescu", *self._titles(), *options, HOST, str(self.port), *files, folder=self._new("store"))
 
     def _titles(self) -> list[str]:
         return ["--aetitle", self.aet, "--call", self.called]

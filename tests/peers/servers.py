@@ -88,7 +88,7 @@ def storescp(folder: Path, aet: str) -> Server:
     (folder / "received").mkdir(parents=True, exist_ok=True)
 
     def command(port: int) -> Sequence[str | Path]:
-        return [program("/usr/bin/storescp"), "--debug", "--fork", "--promiscuous", "+B", "-aet", aet, "-od", folder / "received", str(port)]
+        return [program("/usr/bin/storescp"), "--debug", "--fork", "--promiscuous", "+xa", "+B", "-aet", aet, "-od", folder / "received", str(port)]
 
     return start(aet, folder, command, echoes)
 

@@ -1,0 +1,1 @@
+"""``hirules serve`` as a process of its own between real clients and real archives."""
