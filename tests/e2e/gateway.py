@@ -6,7 +6,7 @@ import json
 import sys
 from pathlib import Path
 
-from tests.peers.objects import OTHER_PATIENT
+from tests.peers.objects import OTHER_PATIENT, study_of
 from tests.peers.process import HOST, Server, listening, start
 
 AET = "GATE"
@@ -42,9 +42,14 @@ rules:
     on: c-find
     when: {{subject.ae_title: WATCHED}}
     rewrite: [{{set: {{request.Identifier.PatientID: "{OTHER_PATIENT}"}}}}]
-  - id: sealed-patient
+  - id: delivery
+    title: What a permitted C-GET brings comes from the archive
+    on: c-store
+    when: {{subject.ae_title: {{in: [ORTHANC, DCMQRSCP]}}}}
+    allow: {{}}
+  - id: sealed-study
     on: c-get
-    when: {{resource.PatientID: "{OTHER_PATIENT}"}}
+    when: {{request.Identifier.StudyInstanceUID: {study_of(OTHER_PATIENT)[0].study}}}
     deny: {{status: 0xA702, reason: the record is sealed}}
   - id: read-only
     on: c-store

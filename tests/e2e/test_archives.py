@@ -97,7 +97,6 @@ def test_a_refused_move_has_the_status_of_the_rule(client: Client, reached: Requ
 
 
 def test_a_refused_get_has_the_status_of_the_rule(client: Client, reached: Requests) -> None:
-    """The rule reads whose study it is, which the gateway asks the archive: that C-FIND is the gateway's own."""
     done = refused("C-GET", lambda: client.get(*study(OTHER_STUDY[0].study)), 0xA702, reached)
     assert done.files == {}
 
