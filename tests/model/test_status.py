@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from pynetdicom import status as theirs
 
@@ -66,7 +68,7 @@ def test_general_statuses_have_the_category_of_pynetdicom(action: str) -> None:
 @pytest.mark.parametrize("action", STATUSES)
 def test_rows_do_not_overlap(action: str) -> None:
     rows = sorted(statuses(action), key=lambda row: row.first)
-    for before, after in zip(rows, rows[1:], strict=False):
+    for before, after in pairwise(rows):
         assert before.last < after.first, (before, after)
 
 

@@ -204,10 +204,9 @@ def rejection_of(value: object) -> AssociateStatus | None:
         return value
     if isinstance(value, Mapping) and set(value) == {"result", "source", "reason"}:
         value = (value["result"], value["source"], value["reason"])
-    if isinstance(value, Sequence) and not isinstance(value, str | bytes) and len(value) == 3:
-        if all(isinstance(number, int) and not isinstance(number, bool) for number in value):
-            return AssociateStatus(*value)
-    return None
+    if not isinstance(value, Sequence) or isinstance(value, str | bytes) or len(value) != 3:
+        return None
+    return AssociateStatus(*value) if all(type(number) is int for number in value) else None
 
 
 def default_status(action: str, *, strict: bool = False) -> Status:
