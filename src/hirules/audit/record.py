@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, cast
 
 import msgspec
 
@@ -102,7 +102,7 @@ Record = DecisionRecord | OutcomeRecord
 def schema() -> dict[str, Any]:
     """The JSON Schema of one line (``schemas/audit-record.schema.json``)."""
     (described,), components = msgspec.json.schema_components([Record], ref_template="#/$defs/{name}")
-    return {
+    described_lines = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": "https://hirules.dev/schemas/audit-record.schema.json",
         "title": "hirules audit record",
@@ -111,6 +111,7 @@ def schema() -> dict[str, Any]:
         "oneOf": described.get("anyOf", described.get("oneOf")),
         "$defs": components,
     }
+    return cast(dict[str, Any], msgspec.to_builtins(described_lines))
 
 
 def encode(record: Record) -> bytes:

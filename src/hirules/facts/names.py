@@ -9,6 +9,9 @@ from hirules.model.request import Request
 from hirules.model.scalars import is_tag
 from hirules.model.vocabulary import Vocabulary
 
+_OF_GATEWAY = frozenset({"context.removed_keys"})
+"""What the gateway tells the record; no rule reads it."""
+
 
 def strange_names(request: Request, vocabulary: Vocabulary) -> tuple[str, ...]:
     """Every path in ``request`` that its action does not have, sorted. The action itself is known."""
@@ -26,11 +29,13 @@ def _strange(request: Request, vocabulary: Vocabulary) -> Iterator[str]:
     ]
     if request.original is not None:
         roots.append(("request", request.original))
+    if type(request.instance) is dict:
+        roots.append(("instance", request.instance))
     for root, fields in roots:
         known = vocabulary.names_below(root, action)
         for name, value in fields.items():
-            path = f"{root}.{spell_name(name)}"
-            if not (name in known or ("<Keyword>" in known and is_tag(name))):
+            path = f"{root}.{_spelled(name)}"
+            if not (name in known or ("<Keyword>" in known and _is_element(name)) or path in _OF_GATEWAY):
                 yield path
             elif type(value) is dict:  # a data set from the wire is lazy, and has been read strictly
                 yield from _below(path, value, action, vocabulary)
@@ -40,7 +45,7 @@ def _below(prefix: str, fields: Mapping[str, object], action: str, vocabulary: V
     if f"{prefix}.<name>" in vocabulary.attributes:
         return
     for name, value in fields.items():
-        path = f"{prefix}.{spell_name(name)}" if not name.startswith("(") else f"{prefix}.{name}"
+        path = f"{prefix}.{_spelled(name)}"
         attribute = None
         try:
             parsed = parse_path(path)
@@ -60,7 +65,20 @@ def _below(prefix: str, fields: Mapping[str, object], action: str, vocabulary: V
             yield path
 
 
+def _spelled(name: str) -> str:
+    return name if name.startswith("(") else spell_name(name)  # a tag stands in a path as it is
+
+
 def _leads_on(prefix: str, action: str, vocabulary: Vocabulary) -> bool:
     return any(path.startswith(prefix + ".") and action in attribute.actions for path, attribute in vocabulary.attributes.items())
 
 
+
+
+def _is_element(name: str) -> bool:
+    if name.startswith("("):
+        try:
+            return bool(parse_path(f"instance.{name}").elements)
+        except PathError:
+            return False
+    return is_tag(name)

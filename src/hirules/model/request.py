@@ -51,7 +51,7 @@ class Request(msgspec.Struct, frozen=True, repr_omit_defaults=True):
         return f"Request({self.action!r}, id={self.id!r})"
 
 
-def replaced(request: Request, **changes: object) -> Request:
+def replaced(request: Request, /, **changes: object) -> Request:
     """``request`` with other values in some fields; the given one stays as it is."""
     return msgspec.structs.replace(request, **changes)
 

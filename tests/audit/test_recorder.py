@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from hirules.audit import FileStore, LookupCost, NotRecorded, Recorder
+from hirules.model.decision import Decision, Error, ExceptionUse, Note, ShadowResult
+from hirules.model.request import Request
+from hirules.model.vocabulary import VOCABULARY
+
+NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
+REQUEST = Request(
+    "c-move", subject={"ae_title": "RES_1"}, id="r1",
+    request={"MoveDestination": "OLD", "Identifier": {"PatientID": "SECRET-1", "StudyInstanceUID": "1.2.99"}},
+)  # fmt: skip
+DECISION = Decision(
+    "deny", REQUEST, by=("p/r",), status=0xA801, reason="no", full_reason="no for SECRET-1",
+    rewritten={"request.MoveDestination": "NEW", "request.Identifier.PatientID": "SECRET-2"},
+    notes=(Note("p/watch", "alert", "seen", {"request.Identifier.PatientID": "SECRET-1", "request.MoveDestination": "OLD"}),),
+    shadow=(ShadowResult("p/s", "rewrite", "rewrite", {"request.Identifier.PatientID": "SECRET-3"}),),
+    exceptions=(ExceptionUse("p/e", "p/x", "ticket", "office"),), errors=(Error("p/r", "unknown", "resource.PatientID", "a.yaml:1:1"),), policies="sha256:1",
+)  # fmt: skip
+
+
+def _record(tmp_path: Path, *, identifying_values: bool) -> str:
+    path = tmp_path / "audit.jsonl"
+    recorder = Recorder(FileStore(path), VOCABULARY, identifying_values=identifying_values)
+    recorder.write(recorder.record(REQUEST, DECISION, NOW, [LookupCost(source="lookup", needed=("PatientID",), milliseconds=2.0, entities=1)]))
+    recorder.outcome("r1", {"status": 0xA801, "failed": (1, 2)}, NOW)
+    return path.read_text(encoding="utf-8")
+
+
+def test_the_record_of_a_decision_shows_no_patient(tmp_path: Path) -> None:
+    text = _record(tmp_path, identifying_values=False)
+    assert "SECRET" not in text
+    assert "1.2.99" not in text
+    decision, outcome = map(json.loads, text.splitlines())
+    assert decision == {
+        "entry": "decision", "format": 1, "id": "r1", "time": "2026-03-02T09:00:00Z", "action": "c-move", "subject": {"ae_title": "RES_1"},
+        "request": {"MoveDestination": "OLD"}, "decision": "deny", "by": ["p/r"], "status": 0xA801, "reason": "no",
+        "rewritten": ["request.Identifier.PatientID", "request.MoveDestination"], "values": None, "removed_keys": [],
+        "notes": [{"source": "p/watch", "severity": "alert", "note": "seen",
+                   "include": {"request.Identifier.PatientID": "(withheld)", "request.MoveDestination": "OLD"}}],
+        "shadow": [{"rule": "p/s", "effect": "rewrite", "outcome": "rewrite", "edits": ["request.Identifier.PatientID"]}],
+        "exceptions": [{"exception": "p/e", "rule": "p/x", "reason": "ticket", "approved_by": "office"}],
+        "errors": [{"source": "p/r", "message": "unknown", "path": "resource.PatientID", "at": "a.yaml:1:1"}],
+        "lookups": [{"source": "lookup", "needed": ["PatientID"], "milliseconds": 2.0, "entities": 1, "cached": False, "error": None}],
+        "policies": "sha256:1",
+    }  # fmt: skip
+    assert outcome == {"entry": "outcome", "format": 1, "id": "r1", "time": "2026-03-02T09:00:00Z", "outcome": {"status": 0xA801, "failed": [1, 2]}}
+
+
+def test_configured_it_shows_the_values(tmp_path: Path) -> None:
+    decision = json.loads(_record(tmp_path, identifying_values=True).splitlines()[0])
+    assert decision["reason"] == "no for SECRET-1"
+    assert decision["values"] == {"request.MoveDestination": "NEW", "request.Identifier.PatientID": "SECRET-2"}
+    assert decision["request"]["Identifier"]["StudyInstanceUID"] == "1.2.99"
+    assert "SECRET-3" not in json.dumps(decision["shadow"])
+
+
+def test_what_json_cannot_hold_is_not_recorded(tmp_path: Path) -> None:
+    recorder = Recorder(FileStore(tmp_path / "audit.jsonl"), VOCABULARY)
+    lone_surrogate = Request("c-move", subject={"ae_title": "\ud800"}, id="r2")
+    with pytest.raises(NotRecorded, match="no form in JSON"):
+        recorder.write(recorder.record(lone_surrogate, Decision("allow", lone_surrogate), NOW))
+
+
+def test_without_a_store_nothing_is_written() -> None:
+    recorder = Recorder(None, VOCABULARY)
+    recorder.write(recorder.record(REQUEST, DECISION, NOW))
+    recorder.outcome("r1", {}, NOW)
+    recorder.close()
