@@ -1,0 +1,176 @@
+"""What may be said in one direction: which contexts, which requests, which responses to what.
+
+Rule 1: a response passes only for an outstanding request, on its context, of its service.
+Rule 2: a message id is outstanding once at most (PS3.7 §9.1: "shall not be used again").
+Rule 3: the upstream asks for nothing but what it has the SCU role for, and an N-EVENT-REPORT; a C-STORE
+        needs an outstanding C-GET, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from hirules.dimse.association import Association, Context
+from hirules.dimse.message import (
+    C_ECHO_RQ,
+    C_FIND_RQ,
+    C_GET_RQ,
+    C_MOVE_RQ,
+    C_STORE_RQ,
+    N_EVENT_REPORT_RQ,
+    REQUESTS,
+    RESPONSE,
+    Command,
+)
+from hirules.dimse.options import Options
+from hirules.dimse.sop_classes import belongs
+from hirules.model.decision import Decision
+from hirules.model.status import MISTYPED_ARGUMENT, NOT_AUTHORIZED, SOP_CLASS_NOT_SUPPORTED, UNRECOGNIZED_OPERATION
+
+if TYPE_CHECKING:
+    from hirules.dimse.flow import Flow
+
+PENDING: Final = frozenset({0xFF00, 0xFF01})
+"""PS3.7 §C.1.3: more responses follow."""
+CANCELLABLE: Final = frozenset({C_FIND_RQ, C_GET_RQ, C_MOVE_RQ})
+DUPLICATE_INVOCATION: Final = 0x0210
+_TOO_LARGE: Final[Mapping[int, int]] = {C_FIND_RQ: 0xA700, C_GET_RQ: 0xA702, C_MOVE_RQ: 0xA702}
+_RESOURCE_LIMITATION: Final = 0x0213
+_COUNTS: Final = tuple(f"NumberOf{kind}Suboperations" for kind in ("Completed", "Failed", "Warning"))
+
+
+class Mistake(msgspec.Struct, frozen=True):
+    """Why a request is refused before any rule, and the status that says so."""
+
+    status: int
+    why: str
+
+
+class Outstanding(msgspec.Struct):
+    """A request that was forwarded and has no final response yet."""
+
+    field: int
+    context: int
+    decision: Decision | None
+    status: int | None = None
+    counts: dict[str, int] = {}
+    matches: int = 0
+    instances: int = 0
+    """Stored by the sub-operations of a C-GET."""
+
+    def outcome(self, ended: str = "") -> Mapping[str, object]:
+        """What completes the record; ``ended`` says why there is no final status."""
+        found: dict[str, object] = {"Status": self.status, **self.counts}
+        if self.field == C_FIND_RQ:
+            found["matches"] = self.matches
+        if self.field == C_GET_RQ:
+            found["instances"] = self.instances
+        return {**found, "ended": ended} if ended else found
+
+
+def too_large(command: Command) -> Mistake:
+    """The refusal of a data set above its limit."""
+    return Mistake(_TOO_LARGE.get(command.field, _RESOURCE_LIMITATION), "the data set is above the limit")
+
+
+class Conversation:
+    """The state of one direction that is about messages. ``sent`` are the requests that went through it.
+
+    Both directions run in threads of their own; what they share are the two ``sent`` tables.
+    INVARIANT: each access to the other's table is one atomic operation of a ``dict``.
+    """
+
+    other_flow: Flow
+    other: Conversation
+
+    def __init__(self, association: Association, options: Options, *, from_upstream: bool) -> None:
+        self.contexts = association.contexts
+        self.options = options
+        self.from_upstream = from_upstream
+        lengths = association.acceptor_max_length, association.requestor_max_length
+        self.max_length, self.sender_max_length = lengths[::-1] if from_upstream else lengths
+        self.sent: dict[int, Outstanding] = {}
+
+    def usable(self, context: int) -> bool:
+        """Whether messages may use it."""
+        found = self.contexts.get(context)
+        return found is not None and found.accepted
+
+    def cap(self, command: Command) -> int:
+        """How much of the data set of ``command`` is held."""
+        return self.options.identifier_size if command.field in CANCELLABLE else self.options.data_set_size
+
+    def decides(self, command: Command) -> bool:
+        """Whether a C-STORE is a decision of its own, or covered by its C-GET."""
+        return not self.from_upstream or self.options.decide_suboperations
+
+    def mistake(self, command: Command, number: int) -> Mistake | None:
+        """Why the request may not even be decided."""
+        context, field, values = self.contexts[number], command.field, command.values
+        if values["MessageID"] in self.sent:
+            return Mistake(DUPLICATE_INVOCATION, "the message id is outstanding")
+        if field not in REQUESTS:
+            return Mistake(UNRECOGNIZED_OPERATION, "the service is unknown")
+        named = [values[name] for name in ("AffectedSOPClassUID", "RequestedSOPClassUID") if name in values]
+        if not named or not all(belongs(uid, context.abstract_syntax) for uid in named):
+            return Mistake(SOP_CLASS_NOT_SUPPORTED, "the SOP class is not that of the context")
+        if self.from_upstream and not self._may_ask(field, context):
+            return Mistake(NOT_AUTHORIZED, "the upstream may not ask for this")
+        if field == (C_STORE_RQ if not command.has_data_set else C_ECHO_RQ):
+            return Mistake(MISTYPED_ARGUMENT, "the data set type does not fit the service")
+        return None
+
+    def _may_ask(self, field: int, context: Context) -> bool:
+        if field == N_EVENT_REPORT_RQ:
+            return True
+        return context.scp_role and (field != C_STORE_RQ or self._retrieval() is not None)
+
+    def _retrieval(self) -> Outstanding | None:
+        """The other side's C-GET; the asynchronous window lets it have one."""
+        return next((request for request in tuple(self.other.sent.values()) if request.field == C_GET_RQ), None)
+
+    def register(self, command: Command, context: int, decision: Decision | None) -> None:
+        """``command`` is about to be forwarded."""
+        number = command.values["MessageID"]
+        assert isinstance(number, int)
+        self.sent[number] = Outstanding(command.field, context, decision, counts={})
+
+    def answered(self, command: Command, context: int) -> Outstanding | str:
+        """The request that a response answers, or why it is dropped."""
+        number = command.values.get("MessageIDBeingRespondedTo")
+        request = self.other.sent.get(number) if isinstance(number, int) else None
+        if request is None:
+            return "a response without a request"
+        if command.field != request.field | RESPONSE or context != request.context:
+            return "a response of another service or context than its request"
+        return request
+
+    def settle(self, command: Command, request: Outstanding) -> bool:
+        """Take a response into account; whether it is the final one."""
+        values = command.values
+        status, number = values["Status"], values["MessageIDBeingRespondedTo"]
+        assert isinstance(status, int)
+        assert isinstance(number, int)
+        if status in PENDING and request.field in CANCELLABLE:
+            request.matches += 1
+            return False
+        request.status = status
+        request.counts = {name: value for name in _COUNTS if isinstance(value := values.get(name), int)}
+        self.other.sent.pop(number, None)
+        # PS3.4 §B.2.3: success, and warnings, mean stored
+        if request.field == C_STORE_RQ and not self.from_upstream and (status == 0 or status >> 12 == 0xB):
+            retrieval = self.other._retrieval()
+            if retrieval is not None:
+                retrieval.instances += 1
+        return True
+
+    def not_cancellable(self, command: Command, context: int) -> str | None:
+        """Why a C-CANCEL is dropped: it passes for an outstanding request only."""
+        number = command.values.get("MessageIDBeingRespondedTo")
+        request = self.sent.get(number) if isinstance(number, int) else None
+        if request is None or request.field not in CANCELLABLE or request.context != context:
+            return "a C-CANCEL without a request"
+        return "a C-CANCEL with a data set" if command.has_data_set else None

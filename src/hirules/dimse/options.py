@@ -1,0 +1,60 @@
+"""What the operator of a DIMSE gateway chooses. Defaults open the least."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """Names follow the configuration file. Sizes are bytes, times are seconds."""
+
+    # who we are, and who answers
+    ae_title: str
+    """An association that calls another title is rejected (PS3.8 §9.3.4: 1, 1, 7)."""
+    host: str = "127.0.0.1"
+    port: int = 11112
+    """0 takes a free one."""
+    upstream_ae_title: str
+    upstream_host: str
+    upstream_port: int
+    calling_ae_title: str | None = None
+    """What the upstream sees; ``None`` is the client's own title, in the form that was decided."""
+
+    # what is read strictly
+    strict_identifier: bool = False
+    """Refuse a retrieve with keys that a retrieve does not have, instead of taking them out."""
+    strict_status: bool = False
+    """Answer C-FIND with 0xC000, since its own status list lacks 0x0124."""
+    preserve_ae_title_case: bool = False
+    """Forward AE titles in the case that the client used; they are decided without regard to case."""
+    allow_relational: bool = False
+    """Leave relational queries and retrieves in the extended negotiation (PS3.4 §C.5)."""
+    allow_fuzzy: bool = False
+    allow_combined_date_time: bool = False
+    decide_suboperations: bool = True
+    """Decide each C-STORE of a permitted C-GET as a ``c-store`` of the upstream; else the C-GET covers them."""
+
+    # how much of it
+    command_size: int = 64 * 1024
+    identifier_size: int = 1024 * 1024
+    """Of a C-FIND, C-GET or C-MOVE, which is held until it is complete."""
+    data_set_size: int = 64 * 1024 * 1024
+    """Of an N service, which is held too; a printed page is one."""
+    pdu_length: int = 1 << 30
+    """Of a P-DATA-TF PDU; they are cut through, not held."""
+    associate_length: int = 1024 * 1024
+    associations: int = 100
+
+    # for how long
+    artim_timeout: float = 30.0
+    """PS3.8 §9.1.5: for the A-ASSOCIATE-RQ after the connection, and for the peer to close."""
+    connect_timeout: float = 10.0
+    """For the upstream's connection."""
+    acceptance_timeout: float = 30.0
+    """For the upstream's answer to an A-ASSOCIATE-RQ."""
+    idle_timeout: float = 1800.0
+    """Without a byte in either direction."""
+    decision_timeout: float = 10.0
+    """For the look-ups of one decision."""
+    drain_timeout: float = 10.0
+    """For associations to end by themselves when the gateway stops."""

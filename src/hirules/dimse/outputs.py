@@ -1,0 +1,104 @@
+"""What the relay tells its driver to do: values, in the order in which they must be done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from hirules.dimse.association import Context
+from hirules.dimse.message import Command
+from hirules.model.decision import Decision
+
+Buffer = bytes | memoryview
+
+
+class Message(msgspec.Struct, frozen=True):
+    """A request that is held: ``data`` is its data set, ``None`` where it has none or a C-STORE's is cut through."""
+
+    command: Command
+    context: Context
+    data: bytes | None
+    from_upstream: bool
+
+    def __repr__(self) -> str:
+        return f"Message({self.command!r}, context={self.context.id})"
+
+
+class Ruling(msgspec.Struct, frozen=True):
+    """The driver's reply to :class:`Decide`: forward ``command`` and ``data``, or give ``answer`` to the sender."""
+
+    decision: Decision | None = None
+    command: bytes | None = None
+    data: bytes | None = None
+    answer: bytes | None = None
+    status: int = 0
+    """Of the answer."""
+
+    def __repr__(self) -> str:
+        return f"Ruling({'forward' if self.command is not None else f'answer 0x{self.status:04X}'})"
+
+
+class Forward(msgspec.Struct, frozen=True):
+    """These bytes go to the other side. Views are of the fed buffer: they must be sent before the next output.
+
+    Unless ``complete``, a message is now open on that side, and nothing else may be sent there.
+    """
+
+    pieces: list[Buffer]
+    complete: bool
+
+    def __repr__(self) -> str:
+        return f"Forward({sum(map(len, self.pieces))} bytes, complete={self.complete})"
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """These PDUs, whole messages, go back to the sender, between messages from the other side."""
+
+    pdus: bytes
+
+    def __repr__(self) -> str:
+        return f"Answer({len(self.pdus)} bytes)"
+
+
+class Decide(msgspec.Struct, frozen=True):
+    """The driver replies with a :class:`Ruling`."""
+
+    message: Message
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """A request was refused by the protocol's rules, before any policy; an :class:`Answer` follows."""
+
+    message: Message
+    status: int
+    why: str
+
+
+class Dropped(msgspec.Struct, frozen=True):
+    """A message that has no response was not passed on."""
+
+    why: str
+
+
+class Completed(msgspec.Struct, frozen=True):
+    """The request of ``decision`` came to its end."""
+
+    decision: Decision
+    outcome: Mapping[str, object]
+
+
+class Abort(msgspec.Struct, frozen=True):
+    """The stream is broken: A-ABORT to both sides with this provider reason (PS3.8 §9.3.8)."""
+
+    reason: int
+    why: str
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """The association is over and both sides know it: ``how`` is ``released`` or ``aborted``."""
+
+    how: str
+
+
+Output = Forward | Answer | Decide | Refused | Dropped | Completed | Abort | Ended

@@ -1,0 +1,159 @@
+"""What becomes of one request: translated, decided by the gate, and made a message or a response again.
+
+Message ─▶ Request ─▶ gate.check ─▶ Decision ─▶ Ruling
+        └▶ Refusal ─▶ gate.refuse ────────────▶ Ruling
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Protocol, runtime_checkable
+
+import msgspec
+
+from hirules.dimse.association import Association
+from hirules.dimse.message import C_FIND_RQ, C_GET_RQ, C_MOVE_RQ, N_GET_RQ, Command
+from hirules.dimse.options import Options
+from hirules.dimse.outputs import Completed, Message, Refused, Ruling
+from hirules.dimse.response import response
+from hirules.dimse.translate import Refusal, associate_request, forward, request_of
+from hirules.model.decision import AssociateStatus, Decision
+from hirules.model.request import Lookup, Request, replaced
+from hirules.model.status import NOT_AUTHORIZED, PROCESSING_FAILURE, UNABLE_TO_PROCESS
+
+log = logging.getLogger("hirules.dimse")
+
+SUCCESS = 0x0000
+NO_SUCH_OBJECT_INSTANCE = 0x0112
+_NO_MATCH: Mapping[int, int] = {C_FIND_RQ: SUCCESS, C_GET_RQ: SUCCESS, C_MOVE_RQ: SUCCESS, N_GET_RQ: NO_SUCH_OBJECT_INSTANCE}
+"""How each service says that nothing exists (PS3.4 §C.4, PS3.7 §10.1.2)."""
+REJECTED = AssociateStatus(1, 1, 1)
+"""By the user, no reason given (PS3.8 §9.3.4)."""
+
+
+class Gate(Protocol):
+    """What the gateway needs of ``hirules.gate``."""
+
+    def check(self, request: Request) -> Decision:
+        """Decide and record."""
+
+    def complete(self, decision: Decision, outcome: Mapping[str, object]) -> None:
+        """Record how it ended."""
+
+
+@runtime_checkable
+class RecordsRefusals(Protocol):
+    """A gate that also records what was refused before any rule."""
+
+    def refuse(self, request: Request, status: int, reason: str) -> Decision:
+        """Record that ``request`` is refused, and answer the decision that says so."""
+
+
+LookupOf = Callable[[Association], Lookup]
+"""Makes the look-up for the requests of one association."""
+
+
+class Desk:
+    """Rules on the requests of one association."""
+
+    def __init__(self, gate: Gate, options: Options, association: Association, lookup: Lookup | None = None) -> None:
+        self._gate = gate
+        self._options = options
+        self._association = association
+        self._lookup = lookup
+
+    def rule(self, message: Message) -> Ruling:
+        """Decide ``message``. Never raises: what cannot be decided is refused."""
+        try:
+            return self._rule(message)
+        except Exception as error:  # noqa: BLE001 - whatever fails between the wire and the gate, the request is refused, not forwarded
+            log.error("association %s: a request could not be decided: %s", self._association.calling_ae_title, place_of(error))
+            return self._answer(message.command, None, PROCESSING_FAILURE, "the request could not be decided")
+
+    def _rule(self, message: Message) -> Ruling:
+        command, context = message.command, message.context
+        request = request_of(command, message.data, context, self._association, message.from_upstream, self._options)
+        if isinstance(request, Refusal):
+            decision = self._record(request.request, request.status, request.comment)
+            answer = response(command, request.status, request.comment, request.offending)
+            return Ruling(decision=decision, answer=answer, status=request.status)
+        if self._lookup is not None and not message.from_upstream:
+            request = replaced(request, lookup=self._lookup)
+        decision = self._gate.check(request)
+        if not decision.allowed:
+            return self._deny(command, decision)
+        if decision.nothing and command.field in (C_GET_RQ, C_MOVE_RQ):
+            return self._answer(command, decision, SUCCESS)
+        try:
+            changed, data = forward(decision, command, message.data, context, self._options)
+        except ValueError as error:
+            log.warning("association %s: a decision cannot be carried out: %s", self._association.calling_ae_title, error)
+            status = UNABLE_TO_PROCESS if command.field in _NO_MATCH and command.field != N_GET_RQ else PROCESSING_FAILURE
+            return self._answer(command, decision, status, "the rewritten request cannot be sent")
+        return Ruling(decision=decision, command=changed.raw, data=data)
+
+    def _deny(self, command: Command, decision: Decision) -> Ruling:
+        if decision.no_match and command.field in _NO_MATCH:
+            return self._answer(command, decision, _NO_MATCH[command.field])
+        status = decision.status if isinstance(decision.status, int) and decision.status else NOT_AUTHORIZED
+        if status == NOT_AUTHORIZED and command.field == C_FIND_RQ and self._options.strict_status:
+            status = UNABLE_TO_PROCESS
+        answer = response(command, status, decision.reason, decision.offending)
+        return Ruling(decision=decision, answer=answer, status=status)
+
+    def _answer(self, command: Command, decision: Decision | None, status: int, comment: str = "") -> Ruling:
+        return Ruling(decision=decision, answer=response(command, status, comment), status=status)
+
+    def refused(self, refused: Refused) -> None:
+        """Record what the protocol's own rules refused."""
+        message = refused.message
+        log.warning("association %s: refused 0x%04X: %s", self._association.calling_ae_title, refused.status, refused.why)
+        try:
+            made = request_of(message.command, None, message.context, self._association, message.from_upstream, self._options)
+            decision = self._record(made.request if isinstance(made, Refusal) else made, refused.status, refused.why)
+        except Exception as error:  # noqa: BLE001 - the refusal stands, whether or not it could be described
+            log.error("association %s: a refusal could not be recorded: %s", self._association.calling_ae_title, place_of(error))
+            return
+        if decision is not None:
+            self.complete(Completed(decision, {"Status": refused.status}))
+
+    def complete(self, completed: Completed) -> None:
+        """Record how a request ended."""
+        try:
+            self._gate.complete(completed.decision, completed.outcome)
+        except Exception as error:  # noqa: BLE001 - the request is over; that its outcome is missing must be seen
+            log.error("request %s: its outcome could not be recorded: %s", completed.decision.id, place_of(error))
+
+    def _record(self, request: Request, status: int, reason: str) -> Decision | None:
+        if isinstance(self._gate, RecordsRefusals):
+            return self._gate.refuse(request, status, reason)
+        return None
+
+
+class Rejection(msgspec.Struct, frozen=True):
+    """Why an association is not made: the three of the A-ASSOCIATE-RJ (PS3.8 §9.3.4)."""
+
+    status: AssociateStatus
+    why: str
+
+
+def decide_association(gate: Gate, association: Association, options: Options) -> Decision | Rejection:
+    """The decision on the action ``associate``: one that allows it, or the rejection."""
+    try:
+        decision = gate.check(associate_request(association, options))
+    except Exception as error:  # noqa: BLE001 - as in Desk.rule
+        return Rejection(REJECTED, f"it could not be decided: {place_of(error)}")
+    if decision.allowed:
+        return decision
+    status = decision.status if isinstance(decision.status, AssociateStatus) else REJECTED
+    return Rejection(status, f"denied by {', '.join(decision.by) or 'default'}")
+
+
+def place_of(error: BaseException) -> str:
+    """Type and place of an error, without its text: that may quote a value."""
+    trace, place = error.__traceback__, "?"
+    while trace is not None:
+        place = f"{trace.tb_frame.f_globals.get('__name__')}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    return f"{type(error).__name__} at {place}"

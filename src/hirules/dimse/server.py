@@ -1,0 +1,137 @@
+"""The listener of the gateway, and what is common to all its associations: their number, and their end."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+import time
+from collections.abc import Callable
+
+from hirules.dimse.options import Options
+from hirules.dimse.ruling import Gate, LookupOf
+from hirules.dimse.session import Session
+from hirules.dimse.transport import cut
+from hirules.model.decision import AssociateStatus
+
+log = logging.getLogger("hirules.dimse")
+
+LIMIT_EXCEEDED = AssociateStatus(2, 3, 2)
+"""Transient, by the presentation service, local limit exceeded (PS3.8 §9.3.4)."""
+_GOODBYE = 2.0
+"""Seconds for the peers of an aborted association to close."""
+_REJECTIONS = 32
+"""How many connections above the limit are read and rejected at a time; more are closed at once."""
+
+
+class Gateway:
+    """A DIMSE gateway in front of one upstream.
+
+    ``lookup_of`` makes, for an association, what the gate asks for the entities that a request reaches.
+    """
+
+    def __init__(self, gate: Gate, options: Options, lookup_of: LookupOf | None = None) -> None:
+        self._gate = gate
+        self._options = options
+        self._lookup_of = lookup_of
+        self._listener: socket.socket | None = None
+        self._lock = threading.Lock()
+        self._sessions: dict[Session, threading.Thread] = {}
+        self._rejections = 0
+        self._stopping = threading.Event()
+        self._stopped = threading.Event()
+
+    def start(self) -> tuple[str, int]:
+        """Listen, and answer where."""
+        family = socket.AF_INET6 if ":" in self._options.host else socket.AF_INET
+        listener = socket.create_server((self._options.host, self._options.port), family=family, backlog=128)
+        listener.settimeout(1.0)
+        self._listener = listener
+        threading.Thread(target=self._accept, args=(listener,), name="dimse-listener", daemon=True).start()
+        host, port = listener.getsockname()[:2]
+        log.info("%s listens on %s:%d", self._options.ae_title, host, port)
+        return str(host), int(port)
+
+    def serve_forever(self) -> None:
+        """Until :meth:`stop` is called."""
+        if self._listener is None:
+            self.start()
+        self._stopped.wait()
+
+    def stop(self, drain: float | None = None) -> None:
+        """Accept no more, let associations end within ``drain`` seconds, abort the rest."""
+        self._stopping.set()
+        if self._listener is not None:
+            cut(self._listener)
+            self._listener.close()
+        self._join(time.monotonic() + (self._options.drain_timeout if drain is None else drain))
+        self._each(Session.stop)
+        self._join(time.monotonic() + _GOODBYE)
+        self._each(Session.cut)
+        self._join(time.monotonic() + _GOODBYE)
+        self._stopped.set()
+
+    def _each(self, do: Callable[[Session], None]) -> None:
+        with self._lock:
+            sessions = list(self._sessions)
+        for session in sessions:
+            do(session)
+
+    def _join(self, deadline: float) -> None:
+        with self._lock:
+            threads = list(self._sessions.values())
+        for thread in threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+
+    def _accept(self, listener: socket.socket) -> None:
+        while not self._stopping.is_set():
+            try:
+                peer, address = listener.accept()
+            except TimeoutError:
+                continue
+            except OSError as error:
+                if self._stopping.is_set():
+                    return
+                # out of descriptors, or the client left the queue: the listener itself is whole
+                log.warning("a connection was not accepted: %s", type(error).__name__)
+                self._stopping.wait(0.05)
+                continue
+            self._serve(peer, (str(address[0]), int(address[1])))
+
+    def _serve(self, peer: socket.socket, address: tuple[str, int]) -> None:
+        session = Session(peer, address, self._gate, self._options, self._lookup_of)
+        with self._lock:
+            below = len(self._sessions) < self._options.associations
+            if not below and self._rejections >= _REJECTIONS:
+                log.warning("association %s: too many connections", address[0])
+                peer.close()
+                return
+            target = self._run if below else self._reject
+            thread = threading.Thread(target=target, args=(session,), name=f"from-client {address[0]}:{address[1]}", daemon=True)
+            if below:
+                self._sessions[session] = thread
+            else:
+                self._rejections += 1
+        try:
+            thread.start()
+        except RuntimeError:
+            # no more threads: the client sees a closed connection and may come again
+            log.warning("association %s: no thread for it", address[0])
+            peer.close()
+            with self._lock:
+                if self._sessions.pop(session, None) is None:
+                    self._rejections -= 1
+
+    def _run(self, session: Session) -> None:
+        try:
+            session.run()
+        finally:
+            with self._lock:
+                self._sessions.pop(session, None)
+
+    def _reject(self, session: Session) -> None:
+        try:
+            session.reject(LIMIT_EXCEEDED)
+        finally:
+            with self._lock:
+                self._rejections -= 1

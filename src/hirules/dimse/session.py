@@ -1,0 +1,364 @@
+"""One association: made, relayed by two threads, ended.
+
+    A-ASSOCIATE-RQ ─▶ decide ─▶ connect ─▶ upstream's A-ASSOCIATE-AC ─▶ two pumps ─▶ the end of both legs
+
+A pump reads from its source and does the outputs of its :class:`Flow`. A :class:`Lane` is what is sent
+to one peer: its lock is held for a whole message, so that an answer made here never comes between.
+INVARIANT: a pump takes the lock of the other lane only while it does not hold its own.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+import time
+from collections.abc import Sequence
+
+from hirules.dimse.association import Association, AssociationError, decode_acceptance, decode_request
+from hirules.dimse.flow import Flow
+from hirules.dimse.negotiation import acceptance_downstream, calls_us, request_upstream
+from hirules.dimse.options import Options
+from hirules.dimse.outputs import Abort, Answer, Buffer, Completed, Decide, Dropped, Ended, Forward, Refused, Ruling
+from hirules.dimse.pdu import (
+    A_ABORT,
+    A_ASSOCIATE_AC,
+    A_ASSOCIATE_RJ,
+    A_ASSOCIATE_RQ,
+    INVALID_PARAMETER,
+    UNEXPECTED_PDU,
+    UNRECOGNIZED_PDU,
+    abort_pdu,
+    reject_pdu,
+)
+from hirules.dimse.relay import Relay
+from hirules.dimse.ruling import Desk, Gate, LookupOf, Rejection, decide_association, place_of
+from hirules.dimse.transport import (
+    BUFFER_SIZE,
+    TooLong,
+    acknowledge_now,
+    cut,
+    drain,
+    established,
+    finish_sending,
+    low_latency,
+    receive_pdu,
+    send,
+)
+from hirules.model.decision import AssociateStatus, Decision
+
+log = logging.getLogger("hirules.dimse")
+
+UPSTREAM_AWAY = AssociateStatus(2, 3, 1)
+"""Transient, by the presentation service, temporary congestion (PS3.8 §9.3.4)."""
+_GOODBYE = 1.0
+"""Seconds to wait for a lane that another thread is sending a message on."""
+
+
+class _NotMade(Exception):
+    """No association came about; ``pdu`` tells the client, if it is still there."""
+
+    def __init__(self, why: str, pdu: bytes = b"") -> None:
+        super().__init__(why)
+        self.pdu = pdu
+
+
+class Lane:
+    """What is sent to one peer."""
+
+    def __init__(self, peer: socket.socket) -> None:
+        self.peer = peer
+        self.lock = threading.Lock()
+        self.finished = False
+
+    def finish(self, pdu: bytes) -> None:
+        """The last PDU, if any, and the end of the stream; once. Whoever calls holds the lock."""
+        if self.finished:
+            return
+        self.finished = True
+        try:
+            if pdu:
+                self.peer.send(pdu, socket.MSG_DONTWAIT)
+        except OSError:
+            log.debug("a peer was gone, or did not read, when it was told the end")
+        finish_sending(self.peer)
+
+
+class Session:
+    """See the module's own page. ``run`` returns when everything is closed."""
+
+    def __init__(self, client: socket.socket, address: tuple[str, int], gate: Gate, options: Options, lookup_of: LookupOf | None = None) -> None:
+        self._client = client
+        self._address = address
+        self._gate = gate
+        self._options = options
+        self._lookup_of = lookup_of
+        self._upstream: socket.socket | None = None
+        self._name = f"{address[0]}:{address[1]}"
+        self._lanes: tuple[Lane, ...] = ()
+        self._end_lock = threading.Lock()
+        self._ending = threading.Event()
+        self._abort = b""
+        self._ended = ""
+        self._active = time.monotonic()
+
+    def run(self) -> None:
+        """The whole life of the association."""
+        try:
+            low_latency(self._client)
+            self._converse()
+        except _NotMade as error:
+            log.info("association %s: not made: %s", self._name, error)
+            if error.pdu:
+                Lane(self._client).finish(error.pdu)
+                drain(self._client, time.monotonic() + self._options.artim_timeout)
+        except OSError as error:
+            log.info("association %s: the client's connection failed: %s", self._name, type(error).__name__)
+        finally:
+            self._client.close()
+            if self._upstream is not None:
+                self._upstream.close()
+
+    def stop(self) -> None:
+        """Abort it; another thread's call."""
+        self._end("stopped", abort_pdu(0))
+        for lane in self._lanes:
+            if lane.lock.acquire(timeout=_GOODBYE):
+                lane.finish(self._abort)
+                lane.lock.release()
+
+    def cut(self) -> None:
+        """Close both connections, whatever is under way on them."""
+        for peer in (self._client, self._upstream):
+            if peer is not None:
+                cut(peer)
+
+    def reject(self, status: AssociateStatus) -> None:
+        """Only read the request and reject it, whatever it asks for."""
+        try:
+            receive_pdu(self._client, self._options.associate_length, time.monotonic() + self._options.artim_timeout)
+            Lane(self._client).finish(reject_pdu(status.result, status.source, status.reason))
+            drain(self._client, time.monotonic() + self._options.artim_timeout)
+        except (OSError, TooLong) as error:
+            log.info("association %s: not made: %s", self._name, type(error).__name__)
+        finally:
+            self._client.close()
+
+    # -- making it --------------------------------------------------------------------------------
+
+    def _converse(self) -> None:
+        request = self._receive_request()
+        try:
+            asked = decode_request(request, *self._address)
+        except AssociationError as error:
+            raise _NotMade(str(error), reject_pdu(1, error.source, error.reason)) from None
+        if not calls_us(asked, self._options):
+            raise _NotMade("another AE title was called", reject_pdu(1, 1, 7))
+        self._name = f"{asked.calling_ae_title} at {self._address[0]}"
+        decision = decide_association(self._gate, asked, self._options)
+        if isinstance(decision, Rejection):
+            raise _NotMade(decision.why, reject_pdu(decision.status.result, decision.status.source, decision.status.reason))
+        desk = Desk(self._gate, self._options, asked)
+        try:
+            acceptance = self._ask_upstream(request_upstream(request, asked, self._options))
+            agreed = decode_acceptance(acceptance, asked)
+        except AssociationError as error:
+            self._tell_upstream(abort_pdu(INVALID_PARAMETER))
+            self._complete(desk, decision, {"accepted": False, "ended": "the upstream's answer is malformed"})
+            raise _NotMade(f"the upstream's answer: {error}", _reject(UPSTREAM_AWAY)) from None
+        except _NotMade as error:
+            self._complete(desk, decision, {"accepted": False, "ended": str(error)})
+            raise
+        self._complete(desk, decision, {"accepted": True})
+        self._relay(agreed, acceptance_downstream(acceptance, request))
+
+    def _receive_request(self) -> bytes:
+        deadline = time.monotonic() + self._options.artim_timeout
+        try:
+            request = receive_pdu(self._client, self._options.associate_length, deadline)
+        except TimeoutError:
+            raise _NotMade("no A-ASSOCIATE-RQ in time") from None
+        except TooLong as error:
+            raise _NotMade(str(error), abort_pdu(INVALID_PARAMETER)) from None
+        if not request:
+            raise _NotMade("the client closed the connection")
+        if request[0] != A_ASSOCIATE_RQ:
+            raise _NotMade("no A-ASSOCIATE-RQ", abort_pdu(UNEXPECTED_PDU if 1 < request[0] <= A_ABORT else UNRECOGNIZED_PDU))
+        return request
+
+    def _ask_upstream(self, request: bytes) -> bytes:
+        """The A-ASSOCIATE-AC."""
+        options = self._options
+        try:
+            self._upstream = upstream = socket.create_connection((options.upstream_host, options.upstream_port), options.connect_timeout)
+            low_latency(upstream)
+            upstream.sendall(request)
+            answer = receive_pdu(upstream, options.associate_length, time.monotonic() + options.acceptance_timeout)
+        except (OSError, TooLong) as error:
+            raise _NotMade(f"the upstream does not answer: {type(error).__name__}", _reject(UPSTREAM_AWAY)) from None
+        if not answer:
+            raise _NotMade("the upstream closed the connection", _reject(UPSTREAM_AWAY))
+        if answer[0] == A_ASSOCIATE_AC:
+            return answer
+        if answer[0] in (A_ASSOCIATE_RJ, A_ABORT) and len(answer) == 10:
+            raise _NotMade("the upstream rejected it", answer)
+        self._tell_upstream(abort_pdu(UNEXPECTED_PDU))
+        raise _NotMade("the upstream's answer is no A-ASSOCIATE-AC", _reject(UPSTREAM_AWAY))
+
+    def _tell_upstream(self, pdu: bytes) -> None:
+        if self._upstream is not None:
+            Lane(self._upstream).finish(pdu)
+
+    # -- relaying ---------------------------------------------------------------------------------
+
+    def _relay(self, association: Association, acceptance: bytes) -> None:
+        assert self._upstream is not None
+        log.info("association %s: made, %d contexts", self._name, len(association.contexts))
+        lookup = None if self._lookup_of is None else self._lookup_of(association)
+        relay, desk = Relay(association, self._options), Desk(self._gate, self._options, association, lookup)
+        to_client, to_upstream = Lane(self._client), Lane(self._upstream)
+        ahead = Pump("client", self._client, relay.client, to_upstream, to_client, desk)
+        back = Pump("upstream", self._upstream, relay.upstream, to_client, to_upstream, desk)
+        thread = threading.Thread(target=self._run, args=(back, ahead), name=f"from-upstream {self._name}", daemon=True)
+        try:
+            for peer in (self._client, self._upstream):
+                established(peer, self._options)
+            self._client.sendall(acceptance)
+        except OSError as error:
+            self._end(f"the client could not be sent to: {type(error).__name__}", abort_pdu(0))
+        self._lanes = (to_client, to_upstream)
+        thread.start()
+        self._run(ahead, back)
+        thread.join()
+        for completed in relay.unfinished(self._ended):
+            desk.complete(completed)
+        log.info("association %s: %s", self._name, self._ended)
+
+    def _run(self, pump: Pump, other: Pump) -> None:
+        """One pump's whole life, and its part of the end."""
+        try:
+            self._pump(pump)
+        except OSError as error:
+            self._end(f"the {other.side} could not be sent to: {type(error).__name__}", abort_pdu(0))
+        except Exception as error:  # noqa: BLE001 - a mistake in the gateway must not leave the other leg open
+            log.error("association %s: %s", self._name, place_of(error))
+            self._end("an error in the gateway", abort_pdu(0))
+        finally:
+            self._goodbye(pump, other)
+
+    def _pump(self, pump: Pump) -> None:
+        buffer = bytearray(BUFFER_SIZE)
+        view = memoryview(buffer)
+        while not self._ending.is_set():
+            try:
+                size = self._receive(pump.source, buffer)
+            except OSError as error:
+                self._end(f"the {pump.side}'s connection failed: {type(error).__name__}", abort_pdu(0))
+                return
+            if not size:
+                self._end(f"the {pump.side} closed the connection", abort_pdu(0))
+                return
+            pump.take(view[:size])
+            if pump.ended:
+                self._end(pump.ended, pump.abort)
+            elif pump.flow.partial:
+                acknowledge_now(pump.source)
+
+    def _receive(self, source: socket.socket, buffer: bytearray) -> int:
+        while True:
+            try:
+                size = source.recv_into(buffer)
+            except BlockingIOError:
+                # the kernel's time-out: nothing came from here, but perhaps from the other side
+                if time.monotonic() - self._active < self._options.idle_timeout:
+                    continue
+                self._end("idle for too long", abort_pdu(0))
+                return 0
+            self._active = time.monotonic()
+            return size
+
+    def _end(self, how: str, abort: bytes) -> None:
+        """The first to end it says how."""
+        with self._end_lock:
+            if not self._ending.is_set():
+                self._ended, self._abort = how, abort
+                self._ending.set()
+
+    def _goodbye(self, pump: Pump, other: Pump) -> None:
+        """Tell both peers, as far as their streams allow, and wait for them to close."""
+        deadline = time.monotonic() + self._options.artim_timeout
+        if pump.holds or pump.out.lock.acquire(timeout=_GOODBYE):
+            # PS3.8 §9.3.8: in the middle of a PDU only closing is possible
+            pump.out.finish(b"" if pump.flow.cut else self._abort)
+            pump.holds = False
+            pump.out.lock.release()
+        if pump.back.lock.acquire(timeout=_GOODBYE):
+            pump.back.finish(self._abort)
+            pump.back.lock.release()
+        drain(pump.source, deadline)
+        # nothing more comes from here, and nothing can be sent here: the other pump must not wait to do so
+        cut(pump.source)
+        pump.done.set()
+        if not other.done.wait(max(0.0, deadline - time.monotonic())):
+            cut(other.source)
+
+    def _complete(self, desk: Desk, decision: Decision, outcome: dict[str, object]) -> None:
+        desk.complete(Completed(decision, outcome))
+
+
+class Pump:
+    """One direction at work: ``source``, the peer on ``side``, to ``out``. ``holds`` while a message is open on that lane."""
+
+    def __init__(self, side: str, source: socket.socket, flow: Flow, out: Lane, back: Lane, desk: Desk) -> None:
+        self.side = side
+        self.source = source
+        self.flow = flow
+        self.holds = False
+        self.ended = ""
+        self.abort = b""
+        self.out = out
+        self.back = back
+        self.done = threading.Event()
+        self._desk = desk
+
+    def take(self, data: memoryview) -> None:
+        """Feed ``data`` and do what comes of it."""
+        outputs = self.flow.feed(data)
+        reply: Ruling | None = None
+        while True:
+            try:
+                output = outputs.send(reply)
+            except StopIteration:
+                return
+            reply = None
+            match output:
+                case Forward(pieces, complete):
+                    self._forward(pieces, complete)
+                case Decide(message):
+                    reply = self._desk.rule(message)
+                case Answer(pdus):
+                    with self.back.lock:
+                        self.back.peer.sendall(pdus)
+                case Completed():
+                    self._desk.complete(output)
+                case Refused():
+                    self._desk.refused(output)
+                case Dropped(why):
+                    log.warning("dropped: %s", why)
+                case Abort(reason, why):
+                    self.ended, self.abort = f"broken: {why}", abort_pdu(reason)
+                case Ended(how):
+                    self.ended = how
+
+    def _forward(self, pieces: Sequence[Buffer], complete: bool) -> None:
+        if not self.holds:
+            self.out.lock.acquire()
+            self.holds = True
+        send(self.out.peer, pieces)
+        if complete:
+            self.holds = False
+            self.out.lock.release()
+
+
+def _reject(status: AssociateStatus) -> bytes:
+    return reject_pdu(status.result, status.source, status.reason)

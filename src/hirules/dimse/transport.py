@@ -1,0 +1,119 @@
+"""Sockets, the little that the gateway wants of them."""
+
+from __future__ import annotations
+
+import select
+import socket
+import struct
+import time
+from collections.abc import Sequence
+
+from hirules.dimse.options import Options
+from hirules.dimse.outputs import Buffer
+from hirules.dimse.pdu import HEADER
+
+BUFFER_SIZE = 256 * 1024
+_JOINED = 64 * 1024
+"""Pieces below this together are copied into one: cheaper than a vector."""
+_VECTOR = 64
+_QUICK_ACK: int | None = getattr(socket, "TCP_QUICKACK", None)
+
+
+class TooLong(Exception):
+    """A PDU above the limit."""
+
+
+def low_latency(peer: socket.socket) -> None:
+    """Without it a small PDU waits up to 40 ms for the acknowledgement of the one before."""
+    peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def established(peer: socket.socket, options: Options) -> None:
+    """Blocking, with time-outs of the kernel's (a Python one costs a poll a call), and a keepalive against half-open peers."""
+    peer.settimeout(None)
+    peer.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4)):
+        if hasattr(socket, name):
+            peer.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+    seconds = max(options.idle_timeout, 0.001)
+    timeval = struct.pack("ll", int(seconds), int(seconds % 1 * 1_000_000))
+    peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeval)
+    peer.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeval)
+
+
+def acknowledge_now(peer: socket.socket) -> None:
+    """Linux delays acknowledgements again and again; a sender with Nagle's algorithm on waits for each."""
+    if _QUICK_ACK is not None:
+        peer.setsockopt(socket.IPPROTO_TCP, _QUICK_ACK, 1)
+
+
+def send(peer: socket.socket, pieces: Sequence[Buffer]) -> None:
+    """All of ``pieces``."""
+    if len(pieces) == 1:
+        peer.sendall(pieces[0])
+        return
+    if sum(map(len, pieces)) <= _JOINED or len(pieces) > _VECTOR:
+        peer.sendall(b"".join(pieces))
+        return
+    left = peer.sendmsg(pieces)
+    for piece in pieces:
+        if left < len(piece):
+            peer.sendall(memoryview(piece)[left:])
+            left = 0
+        else:
+            left -= len(piece)
+
+
+def receive_pdu(peer: socket.socket, limit: int, deadline: float) -> bytes:
+    """One PDU and not a byte more. Empty at the end of the stream. Raises ``TimeoutError``, :class:`TooLong`."""
+    header = _receive(peer, 6, deadline)
+    if len(header) < 6:
+        return b""
+    _, length = HEADER.unpack(header)
+    if length > limit:
+        raise TooLong(f"a PDU of {length} bytes")
+    body = _receive(peer, length, deadline)
+    return header + body if len(body) == length else b""
+
+
+def _receive(peer: socket.socket, size: int, deadline: float) -> bytes:
+    data = bytearray()
+    while len(data) < size:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        peer.settimeout(left)
+        chunk = peer.recv(min(size - len(data), BUFFER_SIZE))
+        if not chunk:
+            break
+        data += chunk
+    return bytes(data)
+
+
+def drain(peer: socket.socket, deadline: float) -> None:
+    """Read until the peer closes: closing with unread bytes would reset, and could take back what was just sent."""
+    poll = select.poll()
+    try:
+        poll.register(peer, select.POLLIN)
+        while (left := deadline - time.monotonic()) > 0 and poll.poll(left * 1000):
+            if not peer.recv(BUFFER_SIZE, socket.MSG_DONTWAIT):
+                return
+    except (OSError, ValueError):
+        return
+
+
+def finish_sending(peer: socket.socket) -> None:
+    """The peer sees the end of the stream."""
+    _shut(peer, socket.SHUT_WR)
+
+
+def cut(peer: socket.socket) -> None:
+    """Wakes whoever reads from or writes to it."""
+    _shut(peer, socket.SHUT_RDWR)
+
+
+def _shut(peer: socket.socket, how: int) -> None:
+    try:
+        peer.shutdown(how)
+    except OSError:
+        return  # it is closed already
