@@ -48,8 +48,9 @@ class Receiver:
         self.received: list[str] = []
         ae = AE("DEST")
         ae.supported_contexts = [build_context(uid) for uid in (CTImageStorage, MRImageStorage, "1.2.840.10008.5.1.4.1.1.1")]
-        self.server: Any = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, self._store)])
-        self.port = self.server.socket.getsockname()[1]
+        server: Any = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, self._store)])
+        self.server = server
+        self.port = server.socket.getsockname()[1]
 
     def _store(self, event: Any) -> int:
         self.received.append(str(event.request.AffectedSOPInstanceUID))

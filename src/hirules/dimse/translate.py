@@ -13,6 +13,7 @@ Keys that a retrieve does not have are not in ``request.Identifier``; ``context.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Mapping
 from ipaddress import ip_address
 
@@ -240,6 +241,8 @@ def _forward_command(service: Service, command: Command, effective: Fields, opti
         value = _wire(name, effective.get(name), options)
         if value == command.values.get(name):
             continue
+        if name == "AttributeIdentifierList" and not value:
+            raise ValueError("an emptied attribute list would ask for everything")  # PS3.7 §10.1.2.1.6
         if name not in _WRITABLE | _AE_TITLES:
             raise ValueError(f"`request.{name}` cannot be rewritten")
         if value is None:
@@ -250,7 +253,7 @@ def _forward_command(service: Service, command: Command, effective: Fields, opti
         return command
     try:
         changed = parse_command(encode_command(values))
-    except OverflowError:
+    except struct.error:
         raise ValueError("a rewritten parameter is too large") from None
     expected = {name: value for name, value in values.items() if name != "CommandGroupLength"}
     if {name: value for name, value in changed.values.items() if name != "CommandGroupLength"} != expected:
@@ -295,9 +298,8 @@ def _merge(dataset: Dataset, wanted: Fields) -> bool:
     view = DatasetView(dataset)
     changed = False
     fields = {name: value for name, value in wanted.items() if value is not None}
-    for name in list(view):
-        tag = tag_of(name, dataset)
-        if tag is None:
+    for name, tag in [(name, tag_of(name, dataset)) for name in view]:
+        if tag is None or (name not in fields and _is_creator(tag)):
             continue
         if name not in fields:
             del dataset[tag]
@@ -315,6 +317,11 @@ def _merge(dataset: Dataset, wanted: Fields) -> bool:
             dataset[tag] = element_of(tag, vr, value)
     if fields:
         dataset_of(fields, into=dataset)
+    for tag in [tag for tag in dataset.keys() if _is_creator(tag) and f"({tag >> 16:04X},{tag & 0xFFFF:04X})" not in wanted]:  # noqa: SIM118 - iterating decodes
+        # PS3.5 §7.8.1: a creator stays as long as its block has elements
+        if not any(other >> 8 == (tag >> 16 << 8 | tag & 0xFF) for other in dataset.keys()):  # noqa: SIM118
+            del dataset[tag]
+            changed = True
     return changed or bool(fields)
 
 
@@ -322,13 +329,12 @@ def same(view: DatasetView, fields: Fields) -> bool:
     """Whether both say the same, in the sense of canonical scalars; creators of private blocks come along."""
     names = {name for name, value in fields.items() if value is not None}
     extra = set(view) - names
-    if names - set(view) or not all(_is_creator(name) for name in extra):
+    if names - set(view) or not all(_is_creator(tag_of(name)) for name in extra):
         return False
     return all(_same_value(_vr(name, view.dataset), view[name], fields[name]) for name in names)
 
 
-def _is_creator(name: str) -> bool:
-    tag = tag_of(name)
+def _is_creator(tag: int | None) -> bool:
     return tag is not None and bool(tag >> 16 & 1) and 0x10 <= tag & 0xFFFF <= 0xFF
 
 
