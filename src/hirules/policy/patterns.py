@@ -10,7 +10,7 @@ import re2
 
 from hirules.model.reading import Reading
 from hirules.model.scalars import Type
-from hirules.policy.ast import Flag, Operands
+from hirules.policy.ast import Flag, ListOperand, Operands, Value
 from hirules.policy.members import some
 from hirules.policy.truth import Scope, Truth, kleene_any, kleene_not
 
@@ -23,7 +23,8 @@ def glob(reading: Reading, argument: Operands, scope: Scope) -> Truth:
 def regex(reading: Reading, argument: Operands, scope: Scope) -> Truth:
     """RE2, on the whole value; without regard to case for AE titles."""
     flags = "(?i)" if scope.attribute.type is Type.AE_TITLE else ""
-    return some(reading, lambda value: kleene_any(_full_match(f"{flags}(?:{pattern})", str(value)) for pattern in _patterns(argument, scope)))
+    patterns = _patterns(argument, scope)
+    return some(reading, lambda value: kleene_any(_full_match(f"{flags}(?:{pattern})", str(value)) for pattern in patterns))
 
 
 def starts_with(reading: Reading, argument: Operands, scope: Scope) -> Truth:
@@ -44,7 +45,8 @@ def _texts(reading: Reading, argument: Operands, scope: Scope, test: Callable[[s
 
 
 def _patterns(argument: Operands, scope: Scope) -> list[str]:
-    return [str(value) for operand in argument.operands for value in scope.operand(operand).values]
+    # INVARIANT: patterns stand in the policy; another attribute's value is never one, so none is unknown
+    return [str(value) for operand in argument.operands if isinstance(operand, Value | ListOperand) for value in scope.operand(operand).values]
 
 
 def _full_match(pattern: str, value: str) -> Truth:
