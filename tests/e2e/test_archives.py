@@ -93,7 +93,7 @@ def test_a_refused_find_has_the_status_of_the_rule(client: Client, reached: Requ
 def test_a_refused_move_has_the_status_of_the_rule(client: Client, reached: Requests) -> None:
     done = refused("C-MOVE", lambda: client.move("STRANGER", *study(STUDY[0].study)), 0xA801, reached)
     assert done.code == 69
-    assert done.comment.startswith("`STRANGER` has no release agreement")
+    assert done.comment == "`STRANGER` has no release agreement"
 
 
 def test_a_refused_get_has_the_status_of_the_rule(client: Client, reached: Requests) -> None:
@@ -162,6 +162,7 @@ def refused(kind: str, request: Callable[[], Run], status: int, reached: Request
     before = reached(kind)
     done = request()
     assert done.status == status, done.text
+    assert [message.fields["Data Set"] for message in done.messages if message.incoming and message.kind.endswith("RSP")] == ["none"]
     assert not done.rejected
     assert "Abort" not in done.text
     assert reached(kind) == before

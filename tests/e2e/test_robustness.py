@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 import pytest
 from pydicom import Dataset
+from pydicom.uid import generate_uid
 
-from tests.e2e.wire import COMMAND, FIND, GET, P_DATA_TF, Connection, associate_rq, associated, commands, find, get, p_data, pdvs, release_rq
-from tests.peers.clients import Client
-from tests.peers.objects import PATIENT, archive, study_of
+from tests.e2e.wire import COMMAND, CT, FIND, GET, P_DATA_TF, Connection, associate_rq, associated, commands, find, get, p_data, pdvs, release_rq, store
+from tests.peers.clients import Client, after_meta, matches
+from tests.peers.objects import FOLDER, PATIENT, archive, study_of
 from tests.peers.process import Server
 
 C_FIND_RSP, C_GET_RSP, C_STORE_RQ = 0x8020, 0x8010, 0x0001
@@ -74,6 +75,23 @@ def test_a_request_cut_anywhere(gateway: Server, pacs: Server, client: Client, d
         else:
             connection.close()
     still_there(gateway, pacs, client)
+
+
+@pytest.mark.parametrize("dies", [False, True], ids=["closes", "dies"])
+def test_an_image_cut_anywhere(gateway: Server, pacs: Server, client: Client, dies: bool) -> None:
+    """The image never arrives whole, so the archive must not have it; the gateway passes data on before it is complete."""
+    uid = generate_uid()
+    command, data = store(uid, after_meta((FOLDER / "CT_small.dcm").read_bytes()))
+    message = p_data(pdvs(CT, command, COMMAND, 1)) + p_data(pdvs(CT, data, 0, 3)[:1])
+    for end in [len(message) - 9000, len(message) - 1, len(message)]:
+        connection = associated(gateway.port, "CLIENT", gateway.aet)
+        connection.send(message[:end])
+        if dies:
+            connection.die()
+        else:
+            connection.close()
+    still_there(gateway, pacs, client)
+    assert matches(client.find("QueryRetrieveLevel=IMAGE", "StudyInstanceUID", "SeriesInstanceUID", f"SOPInstanceUID={uid}")) == []
 
 
 @pytest.mark.parametrize("after", [0, 1, 2])

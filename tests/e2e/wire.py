@@ -9,8 +9,8 @@ from io import BytesIO
 
 from pydicom import Dataset
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
-from pynetdicom.dimse_messages import C_FIND_RQ, C_GET_RQ, DIMSEMessage
-from pynetdicom.dimse_primitives import C_FIND, C_GET
+from pynetdicom.dimse_messages import C_FIND_RQ, C_GET_RQ, C_STORE_RQ, DIMSEMessage
+from pynetdicom.dimse_primitives import C_FIND, C_GET, C_STORE
 from pynetdicom.dsutils import encode
 from pynetdicom.pdu import A_ASSOCIATE_RQ, A_RELEASE_RQ
 from pynetdicom.pdu_primitives import A_ASSOCIATE, A_RELEASE, ImplementationClassUIDNotification, MaximumLengthNotification, SCP_SCU_RoleSelectionNegotiation
@@ -31,14 +31,14 @@ COMMAND, LAST = 1, 2
 
 
 def associate_rq(calling: str, called: str) -> bytes:
-    """An A-ASSOCIATE-RQ for C-FIND and C-GET of the Study Root and for CT images to come back."""
+    """An A-ASSOCIATE-RQ for C-FIND and C-GET of the Study Root and for CT images to go and to come back."""
     request = A_ASSOCIATE()
     request.application_context_name = UID("1.2.840.10008.3.1.1.1")
     request.calling_ae_title, request.called_ae_title = calling, called
     contexts = [
         build_context(StudyRootQueryRetrieveInformationModelFind, ImplicitVRLittleEndian),
         build_context(StudyRootQueryRetrieveInformationModelGet, ImplicitVRLittleEndian),
-        build_context(CTImageStorage, [ExplicitVRLittleEndian, ImplicitVRLittleEndian]),
+        build_context(CTImageStorage, ExplicitVRLittleEndian),
     ]
     for number, context in zip((FIND, GET, CT), contexts, strict=True):
         context.context_id = number
@@ -46,7 +46,7 @@ def associate_rq(calling: str, called: str) -> bytes:
     length, implementation, role = MaximumLengthNotification(), ImplementationClassUIDNotification(), SCP_SCU_RoleSelectionNegotiation()
     length.maximum_length_received = 16382
     implementation.implementation_class_uid = UID("1.2.826.0.1.3680043.9.3811.3.0.4")
-    role.sop_class_uid, role.scu_role, role.scp_role = CTImageStorage, False, True
+    role.sop_class_uid, role.scu_role, role.scp_role = CTImageStorage, True, True
     request.user_information = [length, implementation, role]
     pdu = A_ASSOCIATE_RQ()
     pdu.from_primitive(request)
@@ -76,13 +76,26 @@ def get(identifier: Dataset) -> tuple[bytes, bytes]:
     return _message(C_GET_RQ(), request, identifier)
 
 
+def store(uid: str, data: bytes) -> tuple[bytes, bytes]:
+    """Command and data set of a C-STORE of a CT image."""
+    request = C_STORE()
+    request.MessageID, request.Priority = 7, 2
+    request.AffectedSOPClassUID, request.AffectedSOPInstanceUID = CTImageStorage, UID(uid)
+    request.DataSet = BytesIO(data)
+    return _command(C_STORE_RQ(), request), data
+
+
 def _message(message: DIMSEMessage, request: C_FIND | C_GET, identifier: Dataset) -> tuple[bytes, bytes]:
     data = encode(identifier, True, True)
     assert data is not None
     request.Identifier = BytesIO(data)
+    return _command(message, request), data
+
+
+def _command(message: DIMSEMessage, request: C_FIND | C_GET | C_STORE) -> bytes:
     message.primitive_to_message(request)
-    command = b"".join(value[1:] for primitive in message.encode_msg(1, 16382) for _, value in primitive.presentation_data_value_list if value[0] & COMMAND)
-    return command, data
+    values = [value for primitive in message.encode_msg(1, 16382) for _, value in primitive.presentation_data_value_list]
+    return b"".join(value[1:] for value in values if value[0] & COMMAND)
 
 
 def pdvs(context: int, part: bytes, kind: int, pieces: int) -> list[bytes]:

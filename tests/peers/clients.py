@@ -18,7 +18,10 @@ from pydicom import Dataset, dcmread
 from tests.peers.process import HOST, program
 
 SECONDS = 90
-_MESSAGE = re.compile(r"=+ (?P<way>INCOMING|OUTGOING) DIMSE MESSAGE =+$(?P<body>.*?)=+ END DIMSE MESSAGE =+$", re.MULTILINE | re.DOTALL)
+_MESSAGE = re.compile(
+    r"=+ (?P<way>INCOMING|OUTGOING) DIMSE MESSAGE =+$(?P<body>.*?)=+ END DIMSE MESSAGE =+$(?P<after>.*?)(?==+ (?:INCOMING|OUTGOING) DIMSE|\Z)",
+    re.MULTILINE | re.DOTALL,
+)
 _FIELD = re.compile(r"^D: (?P<name>[A-Za-z ]+?)\s*: (?P<value>.*)$", re.MULTILINE)
 _ELEMENT = re.compile(r"^D: \((?P<tag>[0-9a-f]{4},[0-9a-f]{4})\) [A-Z]{2} (?P<value>.*?)\s+#", re.MULTILINE)
 
@@ -66,7 +69,7 @@ class Run:
 
     @property
     def comment(self) -> str:
-        """The Error Comment of the last response, else empty. DCMTK prints long values cut."""
+        """The Error Comment of the last response, else empty. Not every client prints it."""
         answers = [message for message in self.messages if message.incoming and message.kind.endswith("RSP")]
         return answers[-1].detail.get("0000,0902", "").strip("[]") if answers else ""
 
@@ -167,7 +170,6 @@ def _keys(keys: Sequence[str]) -> list[str]:
 
 
 def _message(match: re.Match[str]) -> Message:
-    body = match["body"]
-    fields = {field["name"]: field["value"].strip() for field in _FIELD.finditer(body)}
-    detail = {element["tag"]: element["value"] for element in _ELEMENT.finditer(body)}
+    fields = {field["name"]: field["value"].strip() for field in _FIELD.finditer(match["body"])}
+    detail = {element["tag"]: element["value"] for element in _ELEMENT.finditer(match["after"].partition("Status Detail:")[2])}
     return Message(match["way"] == "INCOMING", fields["Message Type"], fields, detail)
