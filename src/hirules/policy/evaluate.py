@@ -52,9 +52,10 @@ def evaluate(
     request: Request,
     now: datetime,
     verdicts: Sequence[Verdict] = (),
+    trace: Trace | None = None,
+    *,
     operators: Mapping[str, Operator] = OPERATORS,
     edits: Mapping[str, EditKind] = EDITS,
-    trace: Trace | None = None,
 ) -> Decision:
     """What happens to ``request``. ``now`` is ``context.now``, with its offset; ``trace`` collects how it came to it."""
     action = policies.vocabulary.actions.get(request.action)

@@ -49,6 +49,7 @@ def needs(
     request: Request,
     now: datetime,
     verdicts: Sequence[Verdict] = (),
+    *,
     operators: Mapping[str, Operator] = OPERATORS,
     edits: Mapping[str, EditKind] = EDITS,
 ) -> frozenset[str]:
@@ -71,6 +72,7 @@ def needs_after(
     request: Request,
     now: datetime,
     verdicts: Sequence[Verdict] = (),
+    *,
     operators: Mapping[str, Operator] = OPERATORS,
     edits: Mapping[str, EditKind] = EDITS,
 ) -> tuple[Request, frozenset[str]]:

@@ -38,6 +38,7 @@ class Place(msgspec.Struct, frozen=True):
     root: str
     original: bool
     elements: tuple[Step, ...]
+    in_identifier: bool = False
 
 
 class View(msgspec.Struct, frozen=True):
@@ -69,8 +70,9 @@ def read(path: Path, attribute: Attribute, view: View, as_type: Type | None = No
             return reading_of(find(view.request.subject, path.steps), path, attribute, view, as_type)
         case "item" if view.place is not None:
             place = view.place
-            missing = _missing(place.root, place.original, (*place.elements, *path.steps), view)
-            return reading_of(find(place.item, path.steps, missing), path, attribute, view, as_type)
+            found = find(place.item, path.steps, _missing(place.root, place.original, (*place.elements, *path.steps), view))
+            reading = reading_of(found, path, attribute, view, as_type)
+            return _as_key(reading, found, view.original if place.original else view.request) if place.in_identifier else reading
         case _:
             return unknown("no such attribute")
 
@@ -79,10 +81,11 @@ def within(path: Path, view: View, item: object) -> View:
     """``view`` from one item of the sequence that ``path`` names."""
     outer = view.place
     elements = path.elements if path.root != "item" or outer is None else (*outer.elements, *path.steps)
-    root, original = (path.root, path.original) if path.root != "item" or outer is None else (outer.root, outer.original)
     if not elements or not isinstance(elements[-1], Item):
         elements = (*elements, Item(None))
-    return msgspec.structs.replace(view, place=Place(item, root, original, elements))
+    if path.root == "item" and outer is not None:
+        return msgspec.structs.replace(view, place=msgspec.structs.replace(outer, item=item, elements=elements))
+    return msgspec.structs.replace(view, place=Place(item, path.root, path.original, elements, _in_identifier(path)))
 
 
 def _missing(root: str, original: bool, elements: Sequence[Step], view: View) -> Unknown | None:
@@ -112,14 +115,19 @@ def _request(path: Path, attribute: Attribute, view: View, as_type: Type | None)
     raw = derived(path.names, request, fields) if len(path.names) == 1 and not path.elements else None
     found = find(fields, path.steps) if raw is None else [raw]
     reading = reading_of(found, path, attribute, view, as_type)
-    if path.elements and _in_identifier(path) and asking_action(request) == "c-find" and any(raw is not None for raw in found):
-        # PS3.4 §C.2.2.2.3: a zero-length key of a query asks for the attribute
-        return msgspec.structs.replace(reading, present=True)
+    if path.elements and _in_identifier(path):
+        reading = _as_key(reading, found, request)
     if not reading.absent:
         return reading
     if attribute.default is not None:
         return reading_of([attribute.default], path, attribute, view, as_type)
     return EVERYTHING if attribute.empty_means_everything else reading
+
+
+def _as_key(reading: Reading, found: Sequence[object], request: Request) -> Reading:
+    """A zero-length key of a query asks for the attribute: it is present (PS3.4 §C.2.2.2.3)."""
+    given = asking_action(request) == "c-find" and any(raw is not None and not isinstance(raw, Unknown) for raw in found)
+    return msgspec.structs.replace(reading, present=True) if given else reading
 
 
 def _asked_fields(original: Request) -> Fields | None:
