@@ -95,12 +95,15 @@ def read(data: bytes, transfer_syntax: str, *, keys: bool = True) -> Dataset:
 
 
 def write(dataset: Dataset, transfer_syntax: str) -> bytes:
-    """``dataset`` encoded. Raises ``ValueError`` where its character set does not hold its text."""
+    """``dataset`` encoded. Raises ``ValueError``, without quoting it, for a value that cannot be encoded."""
     file = DicomBytesIO()
     file.is_implicit_VR = transfer_syntax == ImplicitVRLittleEndian
     file.is_little_endian = transfer_syntax != ExplicitVRBigEndian
     _check_text(dataset, ["iso8859"])
-    write_dataset(file, dataset)
+    try:
+        write_dataset(file, dataset)
+    except Exception:  # noqa: BLE001 - pydicom raises what its encoders raise, and some of it quotes the element
+        raise ValueError("a value does not fit its value representation") from None
     data = file.getvalue()
     if transfer_syntax == DeflatedExplicitVRLittleEndian:
         deflate = zlib.compressobj(wbits=-zlib.MAX_WBITS)
@@ -116,9 +119,9 @@ def _check_text(dataset: Dataset, inherited: list[str]) -> None:
         if element.VR == "SQ":
             for item in element.value:
                 _check_text(item, encodings)
-        elif element.VR in _CHARACTERS:
+        elif element.VR in _CHARACTERS | _ASCII:
             for text in element.value if isinstance(element.value, list) else [element.value or ""]:
-                if not str(text).isascii() and not _holds(encodings, str(text)):
+                if not str(text).isascii() and (element.VR in _ASCII or not _holds(encodings, str(text))):
                     raise ValueError(f"{element.tag} has text outside its character set")
 
 

@@ -157,7 +157,7 @@ def request_of(
 
 
 def forward(decision: Decision, command: Command, identifier: bytes | None, context: Context, options: Options) -> tuple[Command, bytes | None]:
-    """The message that carries out ``decision.effective``: the given objects where nothing changed. Raises ``ValueError``."""
+    """The message that carries out ``decision.effective``: the given objects where nothing changed. Raises ``ValueError``, which quotes no value."""
     service = SERVICES.get(command.field)
     if service is None or service.action != decision.effective.action:
         raise ValueError("the decision is about another action")
@@ -253,8 +253,8 @@ def _forward_command(service: Service, command: Command, effective: Fields, opti
         return command
     try:
         changed = parse_command(encode_command(values))
-    except struct.error:
-        raise ValueError("a rewritten parameter is too large") from None
+    except (struct.error, UnicodeError):
+        raise ValueError("a rewritten parameter cannot be encoded") from None
     expected = {name: value for name, value in values.items() if name != "CommandGroupLength"}
     if {name: value for name, value in changed.values.items() if name != "CommandGroupLength"} != expected:
         raise ValueError("a rewritten parameter cannot be encoded")

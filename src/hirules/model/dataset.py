@@ -220,7 +220,17 @@ def _guess(value: object) -> str:
 
 
 def _wire(tag: int, vr: str, value: object) -> object:
-    """One value as pydicom's writer takes it."""
+    """One value as pydicom's writer takes it. Raises ``ValueError`` without quoting it."""
+    try:
+        encoded = _encodable(vr, value)
+    except ValueError:
+        encoded = None
+    if encoded is None:
+        raise ValueError(f"{Tag(tag)} cannot take such a value as {vr}")
+    return encoded
+
+
+def _encodable(vr: str, value: object) -> object:
     if vr in BINARY:
         if isinstance(value, bytes):
             return value
@@ -243,6 +253,6 @@ def _wire(tag: int, vr: str, value: object) -> object:
     elif not isinstance(value, Mapping | bool | list | tuple | Unknown) and value is not None:
         text = str(value)
         if "\\" in text and vr not in UNSPLIT:
-            raise ValueError(f"{Tag(tag)} has a backslash in one value")
+            return None  # a backslash would make two values of it
         return PersonName(text) if vr == "PN" else text
-    raise ValueError(f"{Tag(tag)} cannot take such a value as {vr}")
+    return None
