@@ -65,6 +65,17 @@ def stopped(server: Server) -> Iterator[Server]:
         server.stop()
 
 
+def answered(what: str, done: Run) -> None:
+    """What was timed is what was meant."""
+    if what == "C-ECHO":
+        assert done.echoed
+    elif "refused" in what:
+        assert done.status in (0xA801, 0xC000)
+    else:
+        assert done.status == 0, done.text[-2000:]
+        assert len(done.messages) > INSTANCES or "C-MOVE" in what
+
+
 def main(rounds: int = 5) -> None:
     """Prints a table: medians through the gateway and without it, and their ratio."""
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
@@ -86,8 +97,9 @@ def main(rounds: int = 5) -> None:
                 for _ in range(rounds):
                     for way, client in ways.items():
                         begin = time.perf_counter()
-                        work(client)
+                        done = work(client)
                         times[way].append(1000 * (time.perf_counter() - begin))
+                        answered(what, done)
                 direct, through = (statistics.median(times[name]) for name in ("direct", "gateway"))
                 print(f"{what:32}{direct:10.1f}{through:10.1f}{through / direct:8.2f}", flush=True)
 

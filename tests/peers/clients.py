@@ -139,9 +139,9 @@ class Client:
         """C-FIND. The matches are in ``matches(run)``."""
         return run("findscu", model, *self._titles(), "--extract", *_keys(keys), HOST, str(self.port), folder=self._new("find"))
 
-    def get(self, *keys: str, model: str = "--study", options: Sequence[str] = ()) -> Run:
-        """C-GET, bit preserving."""
-        return run("getscu", model, *self._titles(), "+B", *options, *_keys(keys), HOST, str(self.port), folder=self._new("get"))
+    def get(self, *keys: str, model: str = "--study", options: Sequence[str] = ("+B",)) -> Run:
+        """C-GET, written bit by bit."""
+        return run("getscu", model, *self._titles(), *options, *_keys(keys), HOST, str(self.port), folder=self._new("get"))
 
     def move(self, destination: str, *keys: str, model: str = "--study") -> Run:
         """C-MOVE to an AE title that the peer knows."""
