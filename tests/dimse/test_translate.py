@@ -127,9 +127,10 @@ def test_ae_titles() -> None:
 
 
 def test_an_attribute_identifier_list() -> None:
-    get = command(message.N_GET_RQ, RequestedSOPClassUID="1.2", RequestedSOPInstanceUID="1.3", AttributeIdentifierList=(0x00100010, 0x21100010, 0x00091001))
+    tags = (0x00100010, 0x21100010, 0x00091001, 0x60003000)
+    get = command(message.N_GET_RQ, RequestedSOPClassUID="1.2", RequestedSOPInstanceUID="1.3", AttributeIdentifierList=tags)
     request = translated(get)
-    assert request.request["AttributeIdentifierList"] == ("PatientName", "PrinterStatus", "(0009,1001)")
+    assert request.request["AttributeIdentifierList"] == ("PatientName", "PrinterStatus", "(0009,1001)", "(6000,3000)")
     fewer, _ = forward(allowed(request, AttributeIdentifierList=("PrinterStatus", "(0009,1001)")), get, None, CONTEXT, OPTIONS)
     assert fewer.values["AttributeIdentifierList"] == (0x21100010, 0x00091001)
     unchanged, _ = forward(allowed(request), get, None, CONTEXT, OPTIONS)

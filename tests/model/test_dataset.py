@@ -14,14 +14,13 @@ from hypothesis import strategies as st
 from pydicom import dcmread
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
 from pydicom.tag import Tag
 
 from hirules.model.dataset import DatasetView, dataset_of, element_name, keyword_of, tag_of
 from hirules.model.path import parse_path
 from hirules.model.reading import Unknown
 
-FILES = sorted((Path(pydicom.__file__).parent / "data" / "test_files").glob("*.dcm"))
+FILES = sorted(path for path in (Path(pydicom.__file__).parent / "data" / "test_files").glob("*.dcm") if path.read_bytes()[128:132] == b"DICM")
 
 
 def _dataset() -> Dataset:
@@ -120,12 +119,7 @@ def test_elements_are_decoded_when_they_are_read() -> None:
 def test_every_file_can_be_viewed(path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        try:
-            dataset = dcmread(path)
-        except InvalidDicomError:
-            pytest.skip("no DICOM file")
-        except Exception:  # noqa: BLE001 - the wheel has files that are damaged on purpose
-            pytest.skip("pydicom cannot read it")
+        dataset = dcmread(path)
         _walk(DatasetView(dataset))
 
 

@@ -49,3 +49,8 @@ def test_what_is_no_path_is_refused_with_its_place(text: str, offset: int) -> No
         parse_path(text)
     assert caught.value.offset == offset
     assert caught.value.expected
+
+
+def test_an_element_of_a_repeating_group_keeps_its_tag() -> None:
+    assert parse_path("instance.(6000,3000)").text == "instance.(6000,3000)"
+    assert parse_path("instance.(6002,3000)").text == "instance.(6002,3000)"

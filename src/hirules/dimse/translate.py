@@ -268,7 +268,7 @@ def _wire(name: str, value: object, options: Options) -> object:
         return None
     if name == "AttributeIdentifierList":
         names = value if isinstance(value, list | tuple) else (value,)
-        tags = [item if isinstance(item, int) else tag_of(str(read_scalar(Type.TAG, item))) for item in names]
+        tags = [item if isinstance(item, int) else tag_of(str(item)) or tag_of(str(read_scalar(Type.TAG, item))) for item in names]
         if None in tags:
             raise ValueError("`request.AttributeIdentifierList` names no attribute")
         return tuple(tags)

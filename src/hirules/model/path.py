@@ -207,8 +207,10 @@ def _element_at(root: str, steps: tuple[Step, ...]) -> int:
 def _canonical(step: Step) -> Step:
     """A standard element by its keyword, however it was spelled."""
     if isinstance(step, Tag) and "x" not in step.group + step.element:
-        keyword = keyword_for_tag(int(step.group + step.element, 16))
-        return Name(keyword) if keyword else step
+        tag = int(step.group + step.element, 16)
+        keyword = keyword_for_tag(tag)
+        # a repeating group has one keyword for all its tags: it names none of them
+        return Name(keyword) if keyword and tag_for_keyword(keyword) == tag else step
     if step == Name("private"):
         return Private()
     return step

@@ -290,8 +290,9 @@ _READERS: Mapping[Type, Callable[[object], Scalar]] = {
 
 
 def tag_text(tag: int) -> str:
-    """The keyword of a tag, else ``(gggg,eeee)``."""
-    return keyword_for_tag(tag) or f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
+    """The keyword of a tag, else ``(gggg,eeee)``: a repeating group has one keyword for all its tags."""
+    keyword = keyword_for_tag(tag)
+    return keyword if keyword and tag_for_keyword(keyword) == tag else f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
 
 
 def is_tag(text: str) -> bool:
