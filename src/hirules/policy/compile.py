@@ -1,6 +1,6 @@
 """One policy file: from its document to the AST, with every finding.
 
-    lists → rules → exceptions → Policy
+lists → rules → exceptions → Policy
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def version(source: Source, mapping: MappingNode, key: str) -> None:
     """The version of the language must be one that is known."""
     node = mapping.get(key)
     found = None if node is None else source.scalar(node, f"`{key}`", f"`{VERSION}`")
-    if found is not None and found.text != VERSION:
+    if found is not None and (found.text != VERSION or not found.plain):
         source.error(found, "version", f"version `{found.text}` of the language is not known", expected=f"`{VERSION}`")
 
 
@@ -89,6 +89,3 @@ def _twice(source: Source, node: ScalarNode, first: Node) -> None:
         node, "duplicate-id", f"the id `{node.text}` stands here twice", expected="an id that nothing else in the policy has",
         hint=f"the first one is in line {first.line}",
     )  # fmt: skip
-
-
-__all__ = ["POLICY_KEYS", "policy", "policy_id", "version"]

@@ -7,14 +7,14 @@ from collections.abc import Callable, Mapping
 import msgspec
 import re2
 
-from hirules.model.scalars import TIMED, Scalar, Type
+from hirules.model.scalars import Scalar, Type
 from hirules.model.vocabulary import Attribute
 from hirules.policy.ast import Age, Argument, Flag, Items, ListOperand, Nested, Operands, Row, Value, Weekdays, Window
 from hirules.policy.compile_literals import duration, is_network, list_operand, operand, reference, table, unescaped, value
 from hirules.policy.compile_paths import Named, Where, item_base
 from hirules.policy.compile_paths import operand as path_operand
-from hirules.policy.compile_source import Source, plain
-from hirules.policy.document import MappingNode, Node, ScalarNode, SequenceNode
+from hirules.policy.compile_source import Source, is_flag, plain
+from hirules.policy.document import Node, ScalarNode, SequenceNode
 from hirules.policy.findings import did_you_mean, listed
 from hirules.policy.operators import WEEKDAYS, ArgumentKind, Operator
 
@@ -44,7 +44,7 @@ def argument(source: Source, node: Node, place: Place) -> Argument | None:
 
 
 def _flag(source: Source, node: Node, place: Place) -> Argument | None:
-    if isinstance(node, ScalarNode) and node.text in ("true", "false"):
+    if isinstance(node, ScalarNode) and is_flag(node):
         return Flag(node.text == "true")
     source.error(node, "argument", f"`{place.operator.name}` is asked by true or false", expected="`true` or `false`")
     return None
@@ -204,7 +204,8 @@ def _row(source: Source, node: Node, place: Place) -> Argument | None:
     if list_node is not None:
         called = reference(list_node)
         if called is None:
-            source.error(list_node, "argument", f"the list of `{name}` is named with a `$`", expected=listed(f"${known}" for known in source.lists) or "`$name`")
+            expected = listed(f"${known}" for known in source.lists) or "`$name`"
+            source.error(list_node, "argument", f"the list of `{name}` is named with a `$`", expected=expected)
         else:
             rows = table(source, list_node, called)
     match = None if match_node is None else source.mapping(match_node, f"`match` of `{name}`", "`{column: path}`")
@@ -234,9 +235,6 @@ def _row(source: Source, node: Node, place: Place) -> Argument | None:
     return Row(rows, tuple(pairs))
 
 
-Checks = Callable[[Source, Node, Named, Where], tuple[object, ...] | None]
-
-
 def _nested(source: Source, node: Node, place: Place) -> Argument | None:
     from hirules.policy.compile_conditions import checks  # a matcher holds operators, and these hold matchers
 
@@ -247,7 +245,7 @@ def _nested(source: Source, node: Node, place: Place) -> Argument | None:
 
 
 def _count(source: Source, node: Node, place: Place) -> Argument | None:
-    number = msgspec.structs.replace(place.attribute, type=Type.INTEGER, values=(), path=place.attribute.path)
+    number = msgspec.structs.replace(place.attribute, type=Type.INTEGER, values=())
     return _nested(source, node, Place(place.operator, Named(place.named.path, number), place.where, place.zone))
 
 
@@ -293,5 +291,3 @@ _KINDS: Mapping[ArgumentKind, Callable[[Source, Node, Place], Argument | None]] 
 
 TIME_KINDS = frozenset({ArgumentKind.AGE, ArgumentKind.WINDOW, ArgumentKind.WEEKDAYS})
 """Kinds that a `tz` beside them concerns."""
-
-__all__ = ["TIMED", "TIME_KINDS", "MappingNode", "Place", "argument", "regex"]

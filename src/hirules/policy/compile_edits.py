@@ -15,7 +15,7 @@ from hirules.policy.compile_arguments import regex
 from hirules.policy.compile_literals import NO_VALUE, list_operand, operand, reference, unescaped, value
 from hirules.policy.compile_paths import Named, Where, family, resolve
 from hirules.policy.compile_source import Source, plain
-from hirules.policy.document import MappingNode, Node, ScalarNode, SequenceNode
+from hirules.policy.document import Node, ScalarNode, SequenceNode
 from hirules.policy.edits import EditArgument, EditKind
 from hirules.policy.findings import did_you_mean, listed
 
@@ -233,5 +233,3 @@ _ARGUMENTS: Mapping[EditArgument, Callable[[Source, Node, Named, Where], object]
     EditArgument.REPLACEMENT: _replacement,
     EditArgument.PLUGIN: _plugin,
 }
-
-__all__ = ["MappingNode", "rewrite"]

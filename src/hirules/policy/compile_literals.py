@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from ipaddress import ip_network
-from typing import cast
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 import msgspec
 
@@ -245,7 +244,7 @@ def duration(source: Source, node: ScalarNode, units: str, *, signed: bool = Fal
         source.error(node, "duration", f"a date has no {_UNITS[match[3]]}", expected=f"units {names}")
         return None
     amount = int(match[2])
-    return Duration(-amount if match[1] == "-" else amount, cast("object", match[3]))  # type: ignore[arg-type]
+    return Duration(-amount if match[1] == "-" else amount, match[3])  # type: ignore[arg-type]
 
 
 def time_zone(source: Source, node: Node, what: str) -> str | None:
@@ -256,12 +255,11 @@ def time_zone(source: Source, node: Node, what: str) -> str | None:
     try:
         ZoneInfo(scalar.text)
     except (ValueError, OSError, KeyError):  # ZoneInfoNotFoundError is a KeyError; a folder of zones is an OSError
-        source.error(scalar, "time-zone", f"`{scalar.text}` is no time zone", expected="a name of the IANA database, `Europe/Berlin`", hint=_near_zone(scalar.text))
+        expected = "a name of the IANA database, `Europe/Berlin`"
+        source.error(scalar, "time-zone", f"`{scalar.text}` is no time zone", expected=expected, hint=_near_zone(scalar.text))
         return None
     return scalar.text
 
 
 def _near_zone(text: str) -> str:
-    from zoneinfo import available_timezones  # reads the folder of zones: only where a name was wrong
-
     return did_you_mean(text, available_timezones())

@@ -16,15 +16,12 @@ from hirules.policy.compile import version
 from hirules.policy.compile_literals import time_zone
 from hirules.policy.compile_source import Source
 from hirules.policy.document import MappingNode, Node, ScalarNode
-from hirules.policy.findings import did_you_mean, listed
 
 SET_KEYS = ("actions", "combining", "description", "hirules-set", "requires", "time_zone", "title")
 ACTION_KEYS = ("attributes", "description")
 ATTRIBUTE_KEYS = ("description", "many", "type")
 COMBINING = ("deny-unless-permit", "permit-unless-deny")
-ATTRIBUTE_TYPES: Mapping[str, Type] = {
-    type_.value: type_ for type_ in Type if type_ not in (Type.BINARY, Type.SEQUENCE)
-}  # fmt: skip
+ATTRIBUTE_TYPES: Mapping[str, Type] = {type_.value: type_ for type_ in Type if type_ not in (Type.BINARY, Type.SEQUENCE)}
 """The types that an added attribute may have, by the name that stands in ``set.yaml``."""
 
 
@@ -59,9 +56,8 @@ def settings(source: Source) -> Settings:
     )
 
 
-_REQUIREMENT = re.compile(
-    r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9])?\s*(?:(?:==|!=|>=|<=|~=|<|>)\s*[0-9][0-9A-Za-z.+!*]{0,40}\s*(?:,\s*(?=[=!<>~])|$))*"
-)
+_VERSIONS = r"(?:==|!=|>=|<=|~=|<|>)\s*[0-9][0-9A-Za-z.+!*]{0,40}"
+_REQUIREMENT = re.compile(rf"[A-Za-z0-9](?:[A-Za-z0-9._-]{{0,98}}[A-Za-z0-9])?\s*(?:{_VERSIONS}(?:\s*,\s*{_VERSIONS})*)?")
 
 
 def _requires(source: Source, mapping: MappingNode) -> tuple[str, ...]:
@@ -141,7 +137,7 @@ def _attribute(source: Source, key: ScalarNode, node: Node, action: str) -> Attr
         return None
     source.keys(mapping, "an attribute", ATTRIBUTE_KEYS, ("type",))
     type_ = source.choice(mapping, "type", ATTRIBUTE_TYPES, "string")
-    many = source.choice(mapping, "many", ("true", "false"), "false") == "true"
+    many = source.flag(mapping, "many")
     return Attribute(text, ATTRIBUTE_TYPES[type_], frozenset({action}), source.text(mapping, "description", "an attribute"), many=many)
 
 
@@ -150,4 +146,4 @@ def extended(found: Settings, vocabulary: Vocabulary) -> Vocabulary:
     return vocabulary.extended(found.actions, found.attributes) if found.actions else vocabulary
 
 
-__all__ = ["ACTION_KEYS", "ATTRIBUTE_KEYS", "ATTRIBUTE_TYPES", "COMBINING", "SET_KEYS", "Settings", "did_you_mean", "extended", "listed", "settings"]
+__all__ = ["ACTION_KEYS", "ATTRIBUTE_KEYS", "ATTRIBUTE_TYPES", "COMBINING", "SET_KEYS", "Settings", "extended", "settings"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
+from math import isfinite
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -134,6 +135,14 @@ class Source:
             if name not in mapping.entries:
                 self.error(mapping, "missing-key", f"{what} has no `{name}`", expected=f"the key `{name}`", hint=_misspelt(name, mapping, known))
 
+    def flag(self, mapping: MappingNode, key: str) -> bool:
+        """``true`` or ``false`` under ``key``, without quotes; false where there is none."""
+        node = mapping.get(key)
+        if node is None or is_flag(node):
+            return isinstance(node, ScalarNode) and node.text == "true"
+        self.error(node, "choice", f"`{key}` is true or false", expected="`true` or `false`")
+        return False
+
     def identifier(self, mapping: MappingNode, key: str, what: str) -> str | None:
         """The kebab-case id under ``key``."""
         node = mapping.get(key)
@@ -149,6 +158,11 @@ class Source:
 
 
 _KEBAB = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
+
+
+def is_flag(node: Node) -> bool:
+    """Whether the node is a plain ``true`` or ``false``: what YAML reads as a boolean."""
+    return isinstance(node, ScalarNode) and node.plain and node.text in ("true", "false")
 
 
 def _described(node: Node) -> str:
@@ -191,8 +205,12 @@ def core_scalar(text: str) -> object:
     if text in _CONSTANTS:
         return _CONSTANTS[text]
     if _INTEGER.fullmatch(text):
-        return int(text, 0) if text[:2] in ("0x", "0o") else int(text[:300])
-    return float(text) if _FLOAT.fullmatch(text) else text
+        # beyond 64 bits a program that reads numbers loses digits anyway; to the schemas it is a number all the same
+        return int(text[:18], 0) if text[:2] in ("0x", "0o") else int(text[:18])
+    if _FLOAT.fullmatch(text) is None:
+        return text
+    number = float(text)
+    return number if isfinite(number) else text
 
 
 _NOT_TEXT = frozenset("0123456789+-.tTfFnN~")

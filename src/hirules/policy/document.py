@@ -14,9 +14,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from itertools import islice
+from typing import Any
 
 import msgspec
-from yaml.cyaml import CParser
+from yaml._yaml import CParser
 from yaml.error import MarkedYAMLError
 from yaml.events import (
     AliasEvent,
@@ -35,6 +37,8 @@ MAX_BYTES = 16 * 2**20
 MAX_DEPTH = 64
 MAX_ALIASED = 100_000
 """Nodes that aliases may add to those that are written."""
+MAX_HIDDEN = 20
+"""Findings about hidden characters in one file."""
 
 
 class ScalarNode(msgspec.Struct, frozen=True, gc=False):
@@ -91,7 +95,7 @@ def parse(file: str, data: bytes) -> Document:
     except UnicodeDecodeError as error:
         return _undecodable(file, data, error.start)
     lines = tuple(_LINE_BREAK.split(text))
-    hidden = tuple(_hidden(file, text, lines))
+    hidden = tuple(islice(_hidden(file, text, lines), MAX_HIDDEN))
     if hidden:
         return Document(file, None, lines, hidden)
     builder = _Builder(file, lines)
@@ -102,9 +106,7 @@ def parse(file: str, data: bytes) -> Document:
 def _undecodable(file: str, data: bytes, at: int) -> Document:
     before = data[:at].decode("utf-8", "replace")
     lines = _LINE_BREAK.split(before)
-    found = Finding(
-        file, len(lines), len(lines[-1]) + 1, "encoding", f"byte 0x{data[at]:02X} is not UTF-8", expected="a file in UTF-8", source=lines[-1]
-    )
+    found = Finding(file, len(lines), len(lines[-1]) + 1, "encoding", f"byte 0x{data[at]:02X} is not UTF-8", expected="a file in UTF-8", source=lines[-1])
     return Document(file, None, tuple(lines), (found,))
 
 
@@ -115,13 +117,11 @@ _CONTROLS = bytes([*range(9), 11, 12, *range(14, 32), 127])
 
 
 def _hidden(file: str, text: str, lines: tuple[str, ...]) -> Iterable[Finding]:
-    if text.isascii() and not text.encode().translate(None, _CONTROLS) != text.encode():
+    if text.isascii() and len(text.encode().translate(None, _CONTROLS)) == len(text):
         return
-    for match in _HIDDEN.finditer(text):
-        before = _LINE_BREAK.split(text[: match.start()])
-        yield _hidden_finding(file, len(before), len(before[-1]) + 1, match[0], lines)
-        if match.start() > 0 and len(before) > len(lines):
-            return
+    for number, line in enumerate(lines, 1):
+        for match in _HIDDEN.finditer(line):
+            yield _hidden_finding(file, number, match.start() + 1, match[0], lines)
 
 
 def _hidden_finding(file: str, line: int, column: int, character: str, lines: tuple[str, ...]) -> Finding:
@@ -167,7 +167,7 @@ class _Builder:
         root: Node | None = None
         documents = 0
         while True:
-            event = parser.get_event()
+            event: Any = parser.get_event()
             kind = type(event)
             if kind is StreamEndEvent:
                 return root
@@ -177,7 +177,7 @@ class _Builder:
             elif kind is ScalarEvent or kind is MappingStartEvent or kind is SequenceStartEvent or kind is AliasEvent:
                 root = self._tree(parser, event)
 
-    def _document_start(self, event: DocumentStartEvent, count: int) -> None:
+    def _document_start(self, event: Any, count: int) -> None:
         mark = event.start_mark
         if count > 1:
             self._error(mark, "several-documents", "a second document starts here", expected="one document a file")
@@ -185,7 +185,7 @@ class _Builder:
         if event.version not in (None, (1, 2)):
             self._error(mark, "version", "the file asks for another version of YAML", expected="`%YAML 1.2`, or no directive")
 
-    def _tree(self, parser: CParser, event: object) -> Node:
+    def _tree(self, parser: CParser, event: Any) -> Node:
         """One node and all below it, without recursion."""
         anchors: dict[str, tuple[Node, int] | None] = {}
         open_frames: list[_Frame] = []
@@ -199,12 +199,12 @@ class _Builder:
             written += 1
             if kind is ScalarEvent:
                 node = self._scalar(event)
-                if event.anchor is not None:  # type: ignore[attr-defined]
-                    anchors[event.anchor] = (node, 1)  # type: ignore[attr-defined]
+                if event.anchor is not None:
+                    anchors[event.anchor] = (node, 1)
             elif kind is MappingStartEvent or kind is SequenceStartEvent:
                 self._start(event, len(open_frames))
-                if event.anchor is not None:  # type: ignore[attr-defined]
-                    anchors[event.anchor] = None  # type: ignore[attr-defined]
+                if event.anchor is not None:
+                    anchors[event.anchor] = None
                 open_frames.append((entries, items, key, event, written + self.aliased))
                 entries, items, key = ({} if kind is MappingStartEvent else None), [], None
                 event = parser.get_event()
@@ -212,7 +212,7 @@ class _Builder:
             elif kind is AliasEvent:
                 node = self._alias(event, anchors)
             else:
-                mark = open_frames[-1][3].start_mark  # type: ignore[attr-defined]
+                mark = open_frames[-1][3].start_mark
                 if kind is MappingEndEvent:
                     assert entries is not None
                     node = MappingNode(entries, mark.line + 1, mark.column + 1)
@@ -220,8 +220,8 @@ class _Builder:
                     assert kind is SequenceEndEvent
                     node = SequenceNode(tuple(items), mark.line + 1, mark.column + 1)
                 entries, items, key, start, before = open_frames.pop()
-                if start.anchor is not None:  # type: ignore[attr-defined]
-                    anchors[start.anchor] = (node, written + self.aliased - before + 1)  # type: ignore[attr-defined]
+                if start.anchor is not None:
+                    anchors[start.anchor] = (node, written + self.aliased - before + 1)
             if not open_frames:
                 return node
             if entries is None:
@@ -237,14 +237,14 @@ class _Builder:
                 key = None
             event = parser.get_event()
 
-    def _scalar(self, event: object) -> ScalarNode:
-        start, end = event.start_mark, event.end_mark  # type: ignore[attr-defined]
-        text: str = event.value  # type: ignore[attr-defined]
+    def _scalar(self, event: Any) -> ScalarNode:
+        start, end = event.start_mark, event.end_mark
+        text: str = event.value
         line, column = start.line, start.column
-        style = event.style  # type: ignore[attr-defined]
+        style = event.style
         plain = style == "" or style is None
         node = ScalarNode(text, line + 1, column + 1, end.column - column if end.line == line else 1, plain)
-        if event.tag is not None:  # type: ignore[attr-defined]
+        if event.tag is not None:
             self._tag(node)
         elif plain:
             if text in _NULLS:
@@ -257,21 +257,21 @@ class _Builder:
 
     def _null(self, node: ScalarNode) -> None:
         source = self.lines[node.line - 1] if node.line <= len(self.lines) else ""
-        hint = "quote it if the text is meant" if node.text else "an empty text is `\"\"`"
+        hint = "quote it if the text is meant" if node.text else 'an empty text is `""`'
         if not node.text and source[node.column - 1 : node.column] in ("}", ",") and ":" in source[: node.column - 1]:
             hint = "put a space behind the `:`, and quote a text that starts with `?`"
         self._at(node, "null", f"`{node.text}` is a null" if node.text else "a value is missing", hint, expected="a value")
 
-    def _start(self, event: object, depth: int) -> None:
-        mark = event.start_mark  # type: ignore[attr-defined]
+    def _start(self, event: Any, depth: int) -> None:
+        mark = event.start_mark
         if depth >= MAX_DEPTH:
             self._error(mark, "too-large", f"nested deeper than {MAX_DEPTH} levels")
             raise _Unusable
-        if event.tag is not None:  # type: ignore[attr-defined]
+        if event.tag is not None:
             self._tag(mark)
 
-    def _alias(self, event: object, anchors: Mapping[str, tuple[Node, int] | None]) -> Node:
-        mark, name = event.start_mark, event.anchor  # type: ignore[attr-defined]
+    def _alias(self, event: Any, anchors: Mapping[str, tuple[Node, int] | None]) -> Node:
+        mark, name = event.start_mark, event.anchor
         named = anchors.get(name)
         if named is None:
             message = f"the alias `{name}` stands inside what it names" if name in anchors else f"the alias `{name}` names nothing"
@@ -292,7 +292,7 @@ class _Builder:
             self._at(node, "merge-key", "`<<` is not merged: YAML 1.2 has no merge key", "write the entries out, or use an alias for a whole value")
         return node
 
-    def _tag(self, place: object) -> None:
+    def _tag(self, place: Any) -> None:
         self._at(place, "tag", "a tag says a type, which the path already does", "leave the tag out; quotes do not change a value's type")
 
     def _syntax(self, error: MarkedYAMLError) -> None:
@@ -311,14 +311,14 @@ class _Builder:
         source = self.lines[line]
         self.findings.append(Finding(self.file, line + 1, column + 1, "yaml-syntax", problem + context, hint=hint, source=source))
 
-    def _error(self, mark: object, code: str, message: str, *, expected: str = "") -> None:
+    def _error(self, mark: Any, code: str, message: str, *, expected: str = "") -> None:
         self._at(mark, code, message, expected=expected)
 
-    def _at(self, place: object, code: str, message: str, hint: str = "", *, expected: str = "") -> None:
+    def _at(self, place: Any, code: str, message: str, hint: str = "", *, expected: str = "") -> None:
         if isinstance(place, ScalarNode | SequenceNode | MappingNode):
             line, column, length = place.line, place.column, place.length
         else:
-            line, column, length = place.line + 1, place.column + 1, 1  # type: ignore[attr-defined]
+            line, column, length = place.line + 1, place.column + 1, 1
         source = self.lines[line - 1] if line <= len(self.lines) else ""
         self.findings.append(Finding(self.file, line, column, code, message, "error", expected, hint, length, source))
 
@@ -327,4 +327,4 @@ class _Unusable(Exception):
     """The document cannot be read on; the finding says why."""
 
 
-_Frame = tuple[dict[str, tuple[ScalarNode, "Node"]] | None, list["Node"], ScalarNode | None, object, int]
+_Frame = tuple[dict[str, tuple[ScalarNode, "Node"]] | None, list["Node"], ScalarNode | None, Any, int]

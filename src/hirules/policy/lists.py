@@ -97,7 +97,7 @@ def _from_file(source: Source, name: str, node: Node, files: Mapping[str, bytes]
     source.keys(mapping, f"the list `{name}`", ("column", "file", "share"), ("file",))
     place = mapping.get("file")
     file = None if place is None else source.scalar(place, "`file`", "the name of a file")
-    shared = source.choice(mapping, "share", ("true", "false"), "false") == "true"
+    shared = source.flag(mapping, "share")
     if file is None:
         return None
     path = _path(source, file)

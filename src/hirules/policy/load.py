@@ -19,11 +19,12 @@ from hirules.policy import compile as compiler
 from hirules.policy.ast import Policy, PolicySet
 from hirules.policy.compile_set import Settings, extended, settings
 from hirules.policy.compile_source import Source, Tables
-from hirules.policy.document import Document, MappingNode, parse
+from hirules.policy.document import MappingNode, parse
 from hirules.policy.edits import EDITS, EditKind
 from hirules.policy.findings import Finding, PolicyError, ordered
 from hirules.policy.lists import LoadedList, declared
 from hirules.policy.operators import OPERATORS, Operator
+from hirules.policy.schema_check import against_schemas
 
 SET_FILE = "set.yaml"
 TEST_SUFFIX = "_test.yaml"
@@ -66,9 +67,9 @@ def load_set(
     policies = [compiler.policy(source, name) for source, name in zip(sources, names, strict=True) if name is not None]
     for source in ([] if set_source is None else [set_source]) + sources:
         findings += source.findings
-    findings += [found for name in files if name.endswith(TEST_SUFFIX) for found in parse(name, files[name]).findings]
+    findings += _of_tests(files)
     if not any(found.is_error for found in findings):
-        findings += _against_schemas([*sources] if set_source is None else [set_source, *sources], tables)
+        findings += against_schemas(set_source, sources, tables)
     if any(found.is_error for found in findings) or None in policies:
         return Loaded(None, ordered(findings))
     digest = _digest(files, [*_policy_files(files), *([SET_FILE] if set_source else []), *used])
@@ -164,8 +165,7 @@ def _digest(files: Mapping[str, bytes], names: Iterable[str]) -> str:
     return f"sha256:{digest.hexdigest()}"
 
 
-def _against_schemas(sources: Iterable[Source], tables: Tables) -> Iterable[Finding]:
-    return ()
-
-
-__all__ = ["Document", "Loaded", "load_set"]
+def _of_tests(files: Mapping[str, bytes]) -> Iterable[Finding]:
+    """Tests are YAML too, in which a null is what was removed or is absent."""
+    names = (name for name in files if name.endswith(TEST_SUFFIX))
+    return [found for name in names for found in parse(name, files[name]).findings if found.code != "null"]
