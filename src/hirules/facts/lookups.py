@@ -60,7 +60,7 @@ class Lookups:
 
         def ask() -> Answer:
             entities, context = function()
-            return Answer(source=source, needed=(), entities=entities, context=context)
+            return Answer(source=source, needed=(), entities=None if entities is None else _entities(entities), context=context)
 
         return self._ask(source, needed, ask)
 

@@ -1,0 +1,35 @@
+"""Check policy sets: parse, schema, types, lint; every finding at once."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import msgspec
+
+from hirules.assemble import check_set
+from hirules.cli.options import add_plugins, settings_of
+from hirules.cli.reports import FORMATS, report
+from hirules.policy.findings import ordered
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """The arguments."""
+    parser.add_argument("paths", metavar="PATH", nargs="*", default=["."], help="a policy set's folder, or one of its files (default: this folder)")
+    parser.add_argument("--format", choices=FORMATS, default="text", help="for people, for programs, for a code scanner, for a GitHub workflow")
+    add_plugins(parser)
+    parser.epilog = "exit: 0 clean or warnings only, 1 errors, 2 usage"
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Report, and say with the exit code whether there are errors."""
+    findings = []
+    settings = settings_of(arguments)
+    for path in map(Path, arguments.paths):
+        folder, only = (path.parent, path.name) if path.is_file() else (path, None)
+        for found in check_set(folder, settings=settings):
+            if only is None or found.file == only:
+                findings.append(msgspec.structs.replace(found, file=str(folder / found.file)))
+    findings = list(ordered(findings))
+    print(report(findings, arguments.format))
+    return 1 if any(found.is_error for found in findings) else 0

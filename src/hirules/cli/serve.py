@@ -1,0 +1,92 @@
+"""Run the gateway in front of a PACS, until it is told to stop."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+import sys
+import threading
+from contextlib import ExitStack
+
+import msgspec
+
+from hirules.assemble.serving import Serving, serving
+from hirules.settings import AuditSettings, DimseSettings, Settings, endpoint, read_settings
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """The arguments. A flag wins over the configuration."""
+    parser.add_argument("--config", metavar="FILE", help="the configuration file")
+    parser.add_argument("--policies", metavar="DIR", help="the policy set's folder")
+    parser.add_argument("--dimse", metavar="AET@HOST:PORT", help="where to listen, and as whom; port 0 takes a free one")
+    parser.add_argument("--upstream", metavar="AET@HOST:PORT", help="the PACS; `embedded:DIR` serves the DICOM files of a folder instead")
+    parser.add_argument("--audit", metavar="FILE", help="where the record goes; without it nothing is recorded")
+    parser.add_argument("--destination", metavar="AET@HOST:PORT", action="append", default=[], help="a move destination of the embedded upstream")
+    parser.add_argument("--http", metavar="HOST:PORT", help=argparse.SUPPRESS)
+    parser.add_argument("--verbose", action="store_true", help="log associations too")
+    parser.epilog = "prints `listening on AET@HOST:PORT` when ready; SIGTERM or SIGINT stop it cleanly. exit: 0 stopped, 1 could not start, 2 usage"
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serve until a signal comes."""
+    if arguments.http:
+        return _usage("`--http` is not available in this version")
+    if arguments.verbose:
+        logging.getLogger("hirules").setLevel(logging.INFO)
+    try:
+        settings = _settings(arguments)
+    except ValueError as error:
+        return _usage(str(error))
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    with ExitStack() as stack:
+        parts = serving(settings)
+        stack.callback(parts.close)
+        try:
+            host, port = _start(parts, stack)
+        except OSError as error:
+            print(f"hirules: cannot listen: {(error.strerror or str(error)).lower()}", file=sys.stderr)
+            return 1
+        print(f"listening on {parts.options.ae_title}@{f'[{host}]' if ':' in host else host}:{port}", flush=True)
+        stop.wait()
+    return 0
+
+
+def _start(parts: Serving, stack: ExitStack) -> tuple[str, int]:
+    stack.callback(parts.gateway.stop)
+    return parts.gateway.start()
+
+
+def _settings(arguments: argparse.Namespace) -> Settings:
+    settings = read_settings(arguments.config) if arguments.config else Settings()
+    if arguments.policies:
+        settings = msgspec.structs.replace(settings, policies=arguments.policies)
+    if arguments.audit:
+        identifying = settings.audit.identifying_values if settings.audit is not None else False
+        settings = msgspec.structs.replace(settings, audit=AuditSettings(file=arguments.audit, identifying_values=identifying))
+    settings = msgspec.structs.replace(settings, dimse=_dimse(arguments, settings.dimse))
+    if settings.policies is None:
+        raise ValueError("`--policies DIR` is missing, here or in the configuration")
+    return settings
+
+
+def _dimse(arguments: argparse.Namespace, given: DimseSettings | None) -> DimseSettings:
+    listen = arguments.dimse or (given.listen if given is not None else None)
+    upstream = arguments.upstream or (given.upstream if given is not None else None)
+    if listen is None or upstream is None:
+        raise ValueError(f"`{'--dimse' if listen is None else '--upstream'} AET@HOST:PORT` is missing, here or in the configuration")
+    for peer in (listen, *([] if upstream.startswith("embedded:") else [upstream]), *arguments.destination):
+        endpoint(peer)
+    destinations = {peer.partition("@")[0]: peer for peer in arguments.destination}
+    if given is None:
+        return DimseSettings(listen=listen, upstream=upstream, destinations=destinations)
+    return msgspec.structs.replace(given, listen=listen, upstream=upstream, destinations={**given.destinations, **destinations})
+
+
+def _usage(message: str) -> int:
+    print(f"hirules serve: {message}", file=sys.stderr)
+    return 2
+
+

@@ -1,0 +1,218 @@
+"""The gate: the path of every request, and the one place that fails closed.
+
+    Request ─▶ id, names, time ─▶ verdicts of plugins ─▶ facts that a rule still needs ─▶ evaluate
+            ─▶ record on disk ─▶ Decision                    (whatever fails on the way: deny)
+
+``check`` never raises; ``complete`` adds the outcome to the record. Both are thread safe.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+
+import msgspec
+
+from hirules.audit import DecisionRecord, LookupCost, NotRecorded, Recorder
+from hirules.audit.record import RecordedError
+from hirules.facts import Answer, Lookups
+from hirules.facts.names import strange_names
+from hirules.facts.reads import Reads, reads
+from hirules.hooks import Facts, Plugins
+from hirules.hooks.failure import told
+from hirules.model.decision import Decision, Error
+from hirules.model.reading import Fields, Unknown
+from hirules.model.request import Entities, Request, replaced
+from hirules.model.status import default_status
+from hirules.policy.ast import PolicySet
+from hirules.policy.edits import EDITS, EditKind
+from hirules.policy.evaluate import evaluate
+from hirules.policy.needs import needs, needs_after
+from hirules.policy.operators import OPERATORS, Operator
+from hirules.policy.trace import Trace
+from hirules.policy.verdict import Verdict
+
+_log = logging.getLogger(__name__)
+
+
+def now_of_clock(request: Request) -> datetime:
+    """The clock's time, whatever the caller says; of an ``answer`` or a ``release`` that of the request which brought it about."""
+    given = request.context.get("now")
+    if request.action in ("answer", "release") and isinstance(given, datetime) and given.tzinfo is not None:
+        return given
+    return datetime.now(UTC)
+
+
+def now_of_caller(request: Request) -> datetime:
+    """The time that the request carries, where it does: for questions, where nothing is carried out."""
+    given = request.context.get("now")
+    if isinstance(given, str):
+        given = datetime.fromisoformat(given)
+    if given is None:
+        return datetime.now(UTC)
+    if not isinstance(given, datetime) or given.tzinfo is None:
+        raise ValueError("the time of the request has no offset")
+    return given
+
+
+class Gate:
+    """Decides requests by one policy set and the plugins. Without a recorder nothing is recorded."""
+
+    def __init__(
+        self,
+        policies: PolicySet,
+        *,
+        plugins: Plugins | None = None,
+        recorder: Recorder | None = None,
+        lookups: Lookups | None = None,
+        operators: Mapping[str, Operator] = OPERATORS,
+        edits: Mapping[str, EditKind] = EDITS,
+        now: Callable[[Request], datetime] = now_of_clock,
+    ) -> None:
+        self.policies = policies
+        self._vocabulary = policies.vocabulary
+        self._plugins = plugins if plugins is not None else Plugins()
+        self._recorder = recorder if recorder is not None else Recorder(None, policies.vocabulary)
+        self._lookups = lookups if lookups is not None else Lookups(policies.vocabulary)
+        self._operators, self._edits = operators, edits
+        self._now = now
+        self._fact_sources = self._plugins.fact_sources()
+        self._reads = reads(policies)
+
+    def check(self, request: Request, trace: Trace | None = None) -> Decision:
+        """Decide ``request`` and record it. Whatever fails refuses; nothing is raised. ``trace`` collects the reasons."""
+        given = request if isinstance(request, Request) else Request("")
+        try:
+            if not given.id:
+                given = replaced(given, id=str(uuid.uuid4()))
+            now = self._now(given)
+            costs: list[LookupCost] = []
+            decision = self._decide(given, now, costs, trace)
+            record = self._recorder.record(given, decision, now, costs)
+            self._recorder.write(record)
+        except Exception as error:  # noqa: BLE001 - INVARIANT: fail closed. Whatever goes wrong on the way to a recorded decision, the request is refused
+            return self._closed(given, error)
+        self._tell(record)
+        return decision
+
+    def complete(self, decision: Decision, outcome: Mapping[str, object]) -> None:
+        """Add what became of the request to its record: final status, counts. Never a value of a patient."""
+        try:
+            self._recorder.outcome(decision.id, outcome, datetime.now(UTC))
+        except NotRecorded as error:
+            # the request has been carried out, so there is nothing left to refuse; the next one meets the same store and is
+            _log.error("the outcome of request %s is not in the record: %s", decision.id, error)
+
+    def close(self) -> None:
+        """Close the audit store; where there is one, later requests are refused."""
+        self._recorder.close()
+
+    def _decide(self, request: Request, now: datetime, costs: list[LookupCost], trace: Trace | None) -> Decision:
+        if request.action not in self._vocabulary.actions:
+            return self._refusal(request, "there is no such action")
+        if strange := strange_names(request, self._vocabulary):
+            return self._refusal(request, "the request has an attribute that its action does not have", strange[0])
+        request = replaced(request, context={**request.context, "now": now})
+        verdicts = self._plugins.verdicts(request)
+        request, errors = self._with_facts(request, now, verdicts, costs)
+        decision = evaluate(self.policies, request, now, verdicts, trace, operators=self._operators, edits=self._edits)
+        return msgspec.structs.replace(decision, errors=(*decision.errors, *errors)) if errors else decision
+
+    def _with_facts(self, request: Request, now: datetime, verdicts: Sequence[Verdict], costs: list[LookupCost]) -> tuple[Request, list[Error]]:
+        """The request with the facts that rules need and it does not carry; what could not be had."""
+        reading = self._reads.get(request.action, Reads())
+        errors: list[Error] = []
+        if self._fact_sources and reading.context:
+            request = self._with_context(request, reading.context, costs, errors)
+        if not reading.resource:
+            return request, errors
+        tables = {"operators": self._operators, "edits": self._edits}
+        needed = needs(self.policies, request, now, verdicts, **tables)  # type: ignore[arg-type] # the two tables by their names
+        if needed:
+            request = replaced(request, resource=self._entities(request, needed, costs, errors))
+        effective, after = needs_after(self.policies, request, now, verdicts, **tables)  # type: ignore[arg-type]
+        if after:
+            request = replaced(request, resource_after=self._entities(effective, after, costs, errors))
+        return request, errors
+
+    def _with_context(self, request: Request, read: frozenset[str], costs: list[LookupCost], errors: list[Error]) -> Request:
+        needed = frozenset(path for path in read if path.split(".")[1] not in request.context)
+        if not needed:
+            return request
+        names = {path.split(".")[1] for path in needed}
+        context: dict[str, object] = {}
+        for answer in self._asked_plugins(request, needed, costs, errors):
+            for name, value in answer.context.items():
+                if name not in names:
+                    continue
+                if name in context and context[name] != value:
+                    value = Unknown("plugins disagree about it")
+                    errors.append(Error(answer.source, "another plugin answers differently", f"context.{name}"))
+                context[name] = value
+        return replaced(request, context={**request.context, **context})
+
+    def _entities(self, request: Request, needed: frozenset[str], costs: list[LookupCost], errors: list[Error]) -> Entities | None:
+        """What the request reaches; ``None``: unknown."""
+        if request.lookup is not None:
+            answer = self._lookups.entities(request, needed)
+            self._noted(answer, costs, errors)
+            return answer.entities
+        paths = frozenset(f"resource.{name}" for name in needed)
+        told_by = [answer for answer in self._asked_plugins(request, paths, costs, errors) if answer.entities is not None]
+        if len(told_by) > 1:
+            errors.append(Error(told_by[1].source, "several plugins tell what the request reaches"))
+            return None
+        return told_by[0].entities if told_by else None
+
+    def _asked_plugins(self, request: Request, needed: frozenset[str], costs: list[LookupCost], errors: list[Error]) -> list[Answer]:
+        answers = []
+        for source, ask in self._fact_sources:
+            answer = self._lookups.facts(source, needed, lambda ask=ask: _parts(ask(request, needed)))  # type: ignore[misc]
+            self._noted(answer, costs, errors)
+            answers.append(answer)
+        return answers
+
+    def _noted(self, answer: Answer, costs: list[LookupCost], errors: list[Error]) -> None:
+        costs.append(
+            LookupCost(
+                source=answer.source, needed=answer.needed, milliseconds=answer.milliseconds, cached=answer.cached, error=answer.error,
+                entities=None if answer.entities is None else len(answer.entities),
+            )
+        )  # fmt: skip
+        if answer.error is not None:
+            errors.append(Error("gate" if answer.source == "lookup" else answer.source, f"the look-up failed: {answer.error}"))
+
+    def _refusal(self, request: Request, why: str, path: str | None = None, source: str = "gate") -> Decision:
+        return Decision(
+            "deny", request, status=default_status(request.action), reason=why[:64], full_reason=why, errors=(Error(source, why, path),),
+            policies=self.policies.digest,
+        )  # fmt: skip
+
+    def _closed(self, request: Request, error: Exception) -> Decision:
+        """The refusal of a request that could not be decided and recorded, with a record of as little as can fail."""
+        if isinstance(error, NotRecorded):
+            why, source, detail = "the decision could not be recorded", "audit", str(error)
+        else:
+            why, source, detail = "the request could not be decided", "gate", told(error)
+        _log.error("request %s is refused: %s: %s", request.id, why, detail)
+        refusal = self._refusal(request, why, source=source)
+        try:
+            self._recorder.write(
+                DecisionRecord(
+                    id=str(request.id) or "?", time=datetime.now(UTC), action=str(request.action) or "?", decision="deny", status=refusal.status, reason=why,
+                    errors=(RecordedError(source=source, message=detail),), policies=self.policies.digest,
+                )
+            )  # fmt: skip
+        except NotRecorded as again:
+            _log.error("the refusal of request %s is not in the record: %s", request.id, again)
+        return refusal
+
+    def _tell(self, record: DecisionRecord) -> None:
+        if self._plugins.listens:
+            self._plugins.decided(msgspec.to_builtins(record, enc_hook=str))
+
+
+def _parts(facts: Facts | None) -> tuple[Entities | None, Fields]:
+    return (None, {}) if facts is None else (facts.resource, facts.context)

@@ -1,0 +1,256 @@
+"""The configuration file: what a gate and its gateway are made of.
+
+    YAML ─▶ document (positions) ─▶ values ─▶ JSON Schema (every mistake) ─▶ Settings (frozen)
+
+The schema comes from the structs below and is published as ``schemas/configuration.schema.json``.
+Paths in the file are relative to its folder.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal, cast
+
+import jsonschema
+import msgspec
+from msgspec import Meta
+
+from hirules.dimse.options import Options
+from hirules.policy.document import Document, MappingNode, Node, ScalarNode, parse
+from hirules.policy.findings import Finding, PolicyError, did_you_mean, listed
+
+_ENDPOINT = r"^[^@\\]{1,16}@(\[[0-9A-Fa-f:.]+\]|[^@:\[\]]+):[0-9]{1,5}$"
+Peer = Annotated[str, Meta(pattern=_ENDPOINT)]
+
+
+class Endpoint(msgspec.Struct, frozen=True):
+    """``AET@HOST:PORT``."""
+
+    ae_title: str
+    host: str
+    port: int
+
+
+class AuditSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the record goes, and what it shows."""
+
+    file: Annotated[str, Meta(description="JSON Lines, appended to; on disk before a request goes on", min_length=1)]
+    identifying_values: Annotated[bool, Meta(description="write values that identify patients: parameters, rewritten values, full reasons")] = False
+
+
+class FactSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How long look-ups may take, and how long their answers are good."""
+
+    deadline: Annotated[float, Meta(gt=0, le=300, description="seconds for one look-up; later its facts are unknown")] = 10.0
+    cache: Annotated[float, Meta(ge=0, le=30, description="seconds that an answer is kept, for retrievals only; 0 keeps none")] = 5.0
+    cache_size: Annotated[int, Meta(ge=0, le=1_000_000, description="answers that are kept at most")] = 1024
+
+
+class HealthImagingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The HealthImaging guard."""
+
+    unlisted_operations: Annotated[
+        Literal["refuse", "allow"] | tuple[str, ...], Meta(description="operations that are no action: refuse or allow all, or name those that pass")
+    ] = "refuse"
+
+
+class DimseSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The DIMSE gateway. Sizes are bytes, times are seconds."""
+
+    listen: Annotated[str, Meta(pattern=_ENDPOINT, description="`AET@HOST:PORT`; port 0 takes a free one")]
+    upstream: Annotated[str, Meta(pattern=rf"{_ENDPOINT}|^embedded:.+$", description="`AET@HOST:PORT`, or `embedded:DIR` for a folder of DICOM files")]
+    destinations: Annotated[dict[str, Peer], Meta(description="move destinations of the embedded upstream, by a name of their own")] = {}
+    calling_ae_title: Annotated[str | None, Meta(description="what the upstream sees; left out: the client's own title")] = None
+    strict_identifier: Annotated[bool, Meta(description="refuse a retrieve with keys that a retrieve does not have, instead of taking them out")] = False
+    strict_status: Annotated[bool, Meta(description="answer a refused C-FIND with 0xC000, since its own status list lacks 0x0124")] = False
+    preserve_ae_title_case: Annotated[bool, Meta(description="forward AE titles in the case that the client used")] = False
+    allow_relational: Annotated[bool, Meta(description="leave relational queries and retrieves in the extended negotiation")] = False
+    allow_fuzzy: Annotated[bool, Meta(description="leave fuzzy matching in the extended negotiation")] = False
+    allow_combined_date_time: Annotated[bool, Meta(description="leave combined date-time matching in the extended negotiation")] = False
+    decide_suboperations: Annotated[bool, Meta(description="decide each C-STORE of a permitted C-GET as a `c-store` of the upstream")] = True
+    command_size: Annotated[int, Meta(gt=0, description="of a command set")] = 64 * 1024
+    identifier_size: Annotated[int, Meta(gt=0, description="of an identifier, which is held until it is complete")] = 1024 * 1024
+    data_set_size: Annotated[int, Meta(gt=0, description="of the data set of an N service, which is held too")] = 64 * 1024 * 1024
+    pdu_length: Annotated[int, Meta(gt=0, description="of a P-DATA-TF PDU")] = 1 << 30
+    associate_length: Annotated[int, Meta(gt=0, description="of an A-ASSOCIATE-RQ or -AC")] = 1024 * 1024
+    associations: Annotated[int, Meta(gt=0, description="at the same time")] = 100
+    artim_timeout: Annotated[float, Meta(gt=0, description="for the A-ASSOCIATE-RQ after the connection (PS3.8 §9.1.5)")] = 30.0
+    connect_timeout: Annotated[float, Meta(gt=0, description="for the upstream's connection")] = 10.0
+    acceptance_timeout: Annotated[float, Meta(gt=0, description="for the upstream's answer to an A-ASSOCIATE-RQ")] = 30.0
+    idle_timeout: Annotated[float, Meta(gt=0, description="without a byte in either direction")] = 1800.0
+    decision_timeout: Annotated[float, Meta(gt=0, description="for the look-ups of one decision")] = 10.0
+    drain_timeout: Annotated[float, Meta(ge=0, description="for associations to end by themselves when the gateway stops")] = 10.0
+
+    def options(self, upstream: Endpoint) -> Options:
+        """The gateway's options, with ``upstream`` as the one that answers."""
+        listen = endpoint(self.listen)
+        shared = {name: getattr(self, name) for name in self.__struct_fields__ if name in Options.__struct_fields__}
+        return Options(
+            ae_title=listen.ae_title, host=listen.host, port=listen.port,
+            upstream_ae_title=upstream.ae_title, upstream_host=upstream.host, upstream_port=upstream.port,
+            **shared,
+        )  # fmt: skip
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The whole file. Everything but ``policies`` may be left out."""
+
+    policies: Annotated[str | None, Meta(description="the folder of the policy set")] = None
+    plugins: Annotated[tuple[str, ...], Meta(description="the plugins that are loaded; one that is installed and not named here is not imported")] = ()
+    audit: AuditSettings | None = None
+    facts: FactSettings = FactSettings()
+    dimse: DimseSettings | None = None
+    healthimaging: HealthImagingSettings = HealthImagingSettings()
+
+
+def read_settings(path: str | os.PathLike[str]) -> Settings:
+    """The configuration in the file ``path``. Raises :class:`PolicyError` with every finding."""
+    file = Path(path)
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise PolicyError([Finding(str(file), 1, 1, "list-file", f"the configuration cannot be read: {(error.strerror or '?').lower()}")]) from error
+    return _relative_to(file.resolve().parent, parse_settings(str(file), data))
+
+
+def parse_settings(file: str, data: bytes) -> Settings:
+    """The configuration in ``data``. Raises :class:`PolicyError` with every finding."""
+    document = parse(file, data)
+    if document.findings or document.root is None:
+        raise PolicyError(document.findings or [Finding(file, 1, 1, "empty-file", "the configuration is empty")])
+    value = _value(document.root)
+    errors = jsonschema.Draft202012Validator(schema()).iter_errors(value)
+    findings = [finding for error in errors for finding in _findings(document, error)]
+    if findings:
+        raise PolicyError(findings)
+    settings = msgspec.convert(value, Settings)
+    if beyond := _beyond_schema(document, settings):
+        raise PolicyError(beyond)
+    return settings
+
+
+def endpoint(text: str) -> Endpoint:
+    """``AET@HOST:PORT`` in its parts. Raises ``ValueError``."""
+    if not re.fullmatch(_ENDPOINT, text):
+        raise ValueError(f"`{text}` is no `AET@HOST:PORT`")
+    ae_title, _, address = text.partition("@")
+    host, _, port = address.rpartition(":")
+    if int(port) > 65535:
+        raise ValueError(f"`{port}` is no port")
+    if not ae_title.strip() or not ae_title.isascii() or not ae_title.isprintable():
+        raise ValueError(f"`{ae_title}` is no AE title")
+    return Endpoint(ae_title.strip(), host.strip("[]"), int(port))
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of the file (``schemas/configuration.schema.json``)."""
+    _, components = msgspec.json.schema_components([Settings], ref_template="#/$defs/{name}")
+    top = components.pop("Settings")
+    described = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": "https://hirules.dev/schemas/configuration.schema.json",
+        **top,
+        "title": "hirules configuration",
+        "$defs": components,
+    }
+    return cast(dict[str, Any], msgspec.to_builtins(described))
+
+
+_INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
+_NUMBER = re.compile(r"[-+]?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")
+
+
+def _value(node: Node) -> Any:
+    """YAML 1.2's core schema, which has no other types than JSON."""
+    if isinstance(node, MappingNode):
+        return {key: _value(value) for key, (_, value) in node.entries.items()}
+    if not isinstance(node, ScalarNode):
+        return [_value(item) for item in node.items]
+    if not node.plain:
+        return node.text
+    if node.text in ("true", "True", "TRUE", "false", "False", "FALSE"):
+        return node.text.lower() == "true"
+    if _INTEGER.fullmatch(node.text):
+        return int(node.text)
+    return float(node.text) if _NUMBER.fullmatch(node.text) else node.text
+
+
+def _findings(document: Document, error: jsonschema.ValidationError) -> list[Finding]:
+    """One mistake as findings, each where it stands."""
+    if error.context and len(error.path) > 0 and error.validator == "anyOf":
+        # `null or …`: the branch that is not null says what is wrong
+        nested = [each for each in error.context if each.validator != "type" or each.instance is not error.instance]
+        if nested:
+            return [finding for each in nested for finding in _findings(document, each)]
+    here = [str(part) if isinstance(part, str) else part for part in error.absolute_path]
+    schema_: dict[str, Any] = error.schema if isinstance(error.schema, dict) else {}
+    if error.validator == "additionalProperties" and isinstance(error.instance, dict):
+        known = schema_.get("properties", {})
+        return [
+            _at(document, [*here, key], "unknown-key", f"`{key}` is no key here", key=True, expected=listed(known), hint=did_you_mean(key, known))
+            for key in error.instance
+            if key not in known
+        ]
+    if error.validator == "required" and isinstance(error.instance, dict):
+        return [_at(document, here, "missing-key", error.message.replace("'", "`").replace(" is a required property", " is missing"))]
+    return [_at(document, here, "schema", "this value does not fit here", expected=_expected(error), hint=str(schema_.get("description", "")))]
+
+
+def _expected(error: jsonschema.ValidationError) -> str:
+    limit: Any = error.validator_value
+    match error.validator:
+        case "type":
+            return {"boolean": "`true` or `false`", "integer": "an integer", "number": "a number", "string": "a text"}.get(limit, f"a value of type {limit}")
+        case "enum":
+            return listed(map(str, limit))
+        case "pattern":
+            return "`AET@HOST:PORT`" + (" or `embedded:DIR`" if "embedded" in limit else "")
+        case "minimum" | "exclusiveMinimum":
+            return f"a number from {limit}" if error.validator == "minimum" else f"a number above {limit}"
+        case "maximum":
+            return f"a number up to {limit}"
+        case _:
+            return ""
+
+
+def _beyond_schema(document: Document, settings: Settings) -> list[Finding]:
+    """What the schema cannot say: ports, AE titles."""
+    if settings.dimse is None:
+        return []
+    values: dict[tuple[str, ...], str] = {("dimse", "listen"): settings.dimse.listen, ("dimse", "upstream"): settings.dimse.upstream}
+    values |= {("dimse", "destinations", name): peer for name, peer in settings.dimse.destinations.items()}
+    findings = []
+    for where, text in values.items():
+        if text.startswith("embedded:"):
+            continue
+        try:
+            endpoint(text)
+        except ValueError as error:
+            findings.append(_at(document, list(where), "schema", str(error), expected="`AET@HOST:PORT`"))
+    return findings
+
+
+def _at(document: Document, path: list[Any], code: str, message: str, *, key: bool = False, expected: str = "", hint: str = "") -> Finding:
+    node: Any = document.root
+    for depth, part in enumerate(path):
+        if isinstance(node, MappingNode):
+            entry = node.entries[part]
+            node = entry[0] if key and depth == len(path) - 1 else entry[1]
+        elif not isinstance(node, ScalarNode):
+            node = node.items[part]
+    source = document.lines[node.line - 1] if node.line <= len(document.lines) else ""
+    return Finding(document.file, node.line, node.column, code, message, expected=expected, hint=hint, length=node.length, source=source)
+
+
+def _relative_to(folder: Path, settings: Settings) -> Settings:
+    changes: dict[str, Any] = {}
+    if settings.policies is not None:
+        changes["policies"] = str(folder / settings.policies)
+    if settings.audit is not None:
+        changes["audit"] = msgspec.structs.replace(settings.audit, file=str(folder / settings.audit.file))
+    if settings.dimse is not None and settings.dimse.upstream.startswith("embedded:"):
+        upstream = "embedded:" + str(folder / settings.dimse.upstream.removeprefix("embedded:"))
+        changes["dimse"] = msgspec.structs.replace(settings.dimse, upstream=upstream)
+    return msgspec.structs.replace(settings, **changes)
