@@ -108,7 +108,11 @@ def test_a_client_that_dies_in_the_middle_of_a_retrieve(gateway: Server, pacs: S
     still_there(gateway, pacs, client)
 
 
-@pytest.mark.parametrize("garbage", [b"GET / HTTP/1.1\r\n\r\n", bytes(64), b"\xff" * 64, b"\x01\x00\xff\xff\xff\xff", b"\x04\x00\x00\x00\x00\x02\x00\x00"])
+@pytest.mark.parametrize(
+    "garbage",
+    [b"GET / HTTP/1.1\r\n\r\n", bytes(64), b"\xff" * 64, b"\x01\x00\xff\xff\xff\xff", b"\x04\x00\x00\x00\x00\x02\x00\x00"],
+    ids=["http", "zeros", "ones", "endless association", "foreign context"],
+)
 def test_what_is_no_dicom(gateway: Server, pacs: Server, client: Client, garbage: bytes) -> None:
     connection = Connection(gateway.port)
     connection.send(garbage)
