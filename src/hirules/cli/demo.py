@@ -6,9 +6,11 @@ import argparse
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+import textwrap
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from importlib.resources import as_file, files
+from itertools import zip_longest
 from pathlib import Path
 
 import msgspec
@@ -17,6 +19,7 @@ from hirules.assemble import load
 from hirules.assemble.serving import serving
 from hirules.cli.demo_clients import Client, Curator, Receiver
 from hirules.healthimaging.standin import StandIn
+from hirules.policy.ast import PolicySet, Rewrite
 from hirules.settings import AuditSettings, DimseSettings, Settings
 
 CLIENT, GATEWAY = "WARD_1", "GATE"
@@ -24,12 +27,16 @@ DICOM_FILES = ("CT_small.dcm", "MR_small.dcm", "rtdose.dcm", "waveform_ecg.dcm")
 """Of the pydicom wheel: two patients with images, one with a dose, one with an ECG."""
 
 
+WIDTHS = (38, 8, 34, 36)
+"""Of the table's columns, in characters."""
+
+
 class Row(msgspec.Struct, frozen=True):
     """One line of the table. ``expected`` says whether the step did what it should."""
 
     asked: str
     decision: str
-    rule: str
+    rules: list[str]
     happened: str
     expected: bool
 
@@ -76,7 +83,7 @@ def _dimse(stack: ExitStack, folder: Path) -> Iterator[Row]:
     stack.callback(parts.close)
     stack.callback(parts.gateway.stop)
     client = Client(CLIENT, GATEWAY, *parts.gateway.start())
-    audit = Audit(folder / "audit.jsonl")
+    audit = Audit(folder / "audit.jsonl", parts.gate.policies)
 
     found = client.find("STUDY", PatientID="1CT1")
     yield audit.row(f"{CLIENT} looks for the studies of a patient (C-FIND)", f"{found.matches} match", "allow", found.status == 0 and found.matches == 1)
@@ -109,7 +116,7 @@ def _healthimaging(stack: ExitStack, folder: Path) -> Iterator[Row]:
     gate = load(_policies(folder), audit=folder / "audit.jsonl")
     stack.callback(gate.close)
     ada = Curator("ada", gate, service.url, service.datastore_id, image_set)
-    audit = Audit(folder / "audit.jsonl")
+    audit = Audit(folder / "audit.jsonl", gate.policies)
 
     refused = ada.revert(to="1")
     sent = service.counts["UpdateImageSetMetadata"]
@@ -134,8 +141,8 @@ def _policies(folder: Path) -> Path:
 class Audit:
     """What the record says of each step: the table tells what was written, not what was meant."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, policies: PolicySet) -> None:
+        self._path, self._policies = path, policies
         self._seen = len(self._lines())
 
     def row(self, asked: str, happened: str, decision: str, worked: bool, *, action: str | None = None) -> Row:
@@ -145,24 +152,26 @@ class Audit:
         self._seen = len(lines)
         record = next((line for line in new if action in (None, line["action"])), None)
         if record is None:
-            return Row(asked, "not recorded", "", happened, expected=False)
-        said = "rewrite" if record["decision"] == "allow" and record["rewritten"] else record["decision"]
-        rules = _RULES[said](record)
+            return Row(asked, "not recorded", [], happened, expected=False)
+        said = "rewrite" if record["decision"] == "allow" and record["rewritten"] else str(record["decision"])
+        rules = [*self._rewriting(record), *_strings(record["by"])]
         return Row(asked, said, rules, happened, worked and said == decision and bool(rules))
+
+    def _rewriting(self, record: dict[str, object]) -> list[str]:
+        """The rules that changed what the record says was changed."""
+        changed = set(_strings(record["rewritten"]))
+        return [
+            rule.id
+            for rule in self._policies.rules
+            if isinstance(rule.effect, Rewrite) and record["action"] in rule.on and any(edit.path.text in changed for edit in rule.effect.edits)
+        ]
 
     def _lines(self) -> list[dict[str, object]]:
         return [json.loads(line) for line in self._path.read_text(encoding="utf-8").splitlines()] if self._path.exists() else []
 
 
-_RULES: dict[str, Callable[[dict[str, object]], str]] = {
-    "allow": lambda record: _joined(record["by"]),
-    "deny": lambda record: _joined(record["by"]),
-    "rewrite": lambda record: f"{_joined(record['by'])}; changed: {_joined(record['rewritten'])}",
-}
-
-
-def _joined(names: object) -> str:
-    return ", ".join(map(str, names)) if isinstance(names, list) else ""
+def _strings(names: object) -> list[str]:
+    return [str(name) for name in names] if isinstance(names, list) else []
 
 
 def _record(records: list[dict[str, object]]) -> Row:
@@ -173,7 +182,7 @@ def _record(records: list[dict[str, object]]) -> Row:
     text = json.dumps(records)
     silent = "1CT1" not in text and "CompressedSamples" not in text and "brother" not in text
     happened = f"{len(decided)} decisions, {completed} with their outcome, " + ("no value of a patient" if silent else "VALUES OF A PATIENT")
-    return Row("the record of all this is read (audit.jsonl)", "audit", "retrieval/watch-moves", happened, bool(noted) and completed > 0 and silent)
+    return Row("the record of all this is read (audit.jsonl)", "audit", ["retrieval/watch-moves"], happened, bool(noted) and completed > 0 and silent)
 
 
 def _entry(records: list[dict[str, object]]) -> str:
@@ -183,14 +192,20 @@ def _entry(records: list[dict[str, object]]) -> str:
     return "\nOne entry of the record:\n" + json.dumps(shown, indent=2, ensure_ascii=False)
 
 
-def table(rows: list[Row]) -> str:
+def table(rows: Sequence[Row]) -> str:
     """The rows for people."""
-    lines = ["What was asked, what the policies decided, and what happened:", ""]
-    marks = {"allow": "ALLOWED", "deny": "DENIED", "rewrite": "CHANGED", "audit": "RECORDED"}
-    for number, row in enumerate(rows, start=1):
-        lines += [
-            f"{number:2}. {row.asked}",
-            f"    {marks.get(row.decision, row.decision.upper()):9} by {row.rule or '-'}",
-            f"    {'' if row.expected else 'NOT AS EXPECTED: '}{row.happened}",
-        ]
-    return "\n".join(lines)
+    words = {"allow": "allowed", "deny": "refused", "rewrite": "changed", "audit": "recorded"}
+    cells = [("What was asked", "Decision", "Because of the rule", "What happened")]
+    for row in rows:
+        happened = row.happened if row.expected else f"NOT AS IT SHOULD BE: {row.happened}"
+        cells.append((row.asked, words.get(row.decision, row.decision), "\n".join(row.rules) or "-", happened))
+    lines = [_line(row) for row in cells]
+    lines.insert(1, "-" * (sum(WIDTHS) + 2 * len(WIDTHS) + 2))
+    return "\n".join(f"{'' if number < 2 else number - 1:>2}  {line}" if number != 1 else line for number, line in enumerate(lines))
+
+
+def _line(cells: Sequence[str]) -> str:
+    """One row of cells, each wrapped to the width of its column."""
+    wrapped = [[part for line in cell.split("\n") for part in textwrap.wrap(line, width) or [""]] for cell, width in zip(cells, WIDTHS, strict=True)]
+    parts = ["  ".join(f"{part:<{width}}" for part, width in zip(row, WIDTHS, strict=True)).rstrip() for row in zip_longest(*wrapped, fillvalue="")]
+    return "\n    ".join(parts)

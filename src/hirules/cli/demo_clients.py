@@ -89,7 +89,7 @@ class Client:
     def _association(self, contexts: list[str], store: Any = None) -> Iterator[Association]:
         ae = AE(self._ae_title)
         ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = 60
-        roles = []
+        roles: list[Any] = []
         for uid in contexts:
             ae.add_requested_context(uid)
             if uid == CTImageStorage:
@@ -137,7 +137,7 @@ class Curator:
 
     def __init__(self, user: str, gate: Gate, url: str, datastore: str, image_set: str) -> None:
         config = Config(inject_host_prefix=False, retries={"total_max_attempts": 1})
-        self._client = boto3.client(
+        self._client: Any = boto3.client(
             "medical-imaging", region_name="us-east-1", endpoint_url=url, aws_access_key_id="demo", aws_secret_access_key="demo", config=config
         )
         guard(self._client, gate, subject={"user": user})

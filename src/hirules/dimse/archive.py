@@ -54,6 +54,8 @@ Event = Any
 # pynetdicom logs identifiers by default: patient data
 _config.LOG_REQUEST_IDENTIFIERS = False
 _config.LOG_RESPONSE_IDENTIFIERS = False
+# its logging of messages fails on an AttributeIdentifierList of one tag, and is not used here
+_config.LOG_HANDLER_LEVEL = "none"
 
 PENDING, SUCCESS, CANCEL = 0xFF00, 0x0000, 0xFE00
 ATTRIBUTE_LIST_ERROR, PROCESSING_FAILURE, DUPLICATE_INSTANCE, NO_SUCH_INSTANCE = 0x0107, 0x0110, 0x0111, 0x0112
