@@ -37,11 +37,11 @@ def test_the_list_of_packages_is_that_of_the_source() -> None:
     assert set(PROJECT["tool"]["setuptools"]["packages"]) == packages | {"hirules.schemas"}
 
 
-def test_the_wheel_has_every_module_and_schema(wheel: Path) -> None:
+def test_the_wheel_has_every_file_of_the_source_and_every_schema(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
-    modules = {str(path.relative_to(ROOT / "src")) for path in (ROOT / "src" / "hirules").rglob("*.py")}
+    source = {path for path in (ROOT / "src" / "hirules").rglob("*") if path.is_file() and path.suffix != ".pyc"}
     assert SCHEMAS
-    assert modules | {"hirules/py.typed"} | {f"hirules/schemas/{name}" for name in SCHEMAS} <= names
+    assert {str(path.relative_to(ROOT / "src")) for path in source} | {f"hirules/schemas/{name}" for name in SCHEMAS} <= names
 
 
 def test_the_wheel_alone_reads_its_schemas(wheel: Path) -> None:
