@@ -34,20 +34,19 @@ def same(value: object, other: object) -> bool:
 def one_of(reading: Reading, argument: Operands, scope: Scope) -> Truth:
     """``equals``, ``in``, ``contains``, ``contains_any``: one value is one of the operands'."""
     others = [scope.operand(one) for one in argument.operands]
-    if reading.everything:
-        return True
     return kleene_any([_meets(reading, other) for other in others])
 
 
 def _meets(reading: Reading, other: Reading) -> Truth:
-    """Whether the two have a value in common. An operand that is everything tells nothing of its members."""
-    if other.everything:
-        return None if reading.values or reading.unknown is not None else False
+    """Whether the two have a value in common. An unknown on either side is decided by nothing but a value that both have."""
     if any(same(value, member) for value in reading.values for member in other.values):
         return True
-    reading_open = reading.unknown is not None and (bool(other.values) or other.unknown is not None)
-    other_open = other.unknown is not None and (bool(reading.values) or reading.unknown is not None)
-    return None if reading_open or other_open else False
+    if reading.unknown is not None or other.unknown is not None:
+        return None
+    if reading.everything:
+        return bool(other.values) or other.everything
+    # an operand that is everything tells nothing of its members
+    return None if other.everything and reading.values else False
 
 
 def contains_all(reading: Reading, argument: Operands, scope: Scope) -> Truth:
@@ -58,9 +57,9 @@ def contains_all(reading: Reading, argument: Operands, scope: Scope) -> Truth:
 def _contains(reading: Reading, other: Reading) -> Truth:
     if other.everything:
         return True if reading.everything else None
-    if other.absent or (not other.values and other.unknown is None):
-        return False
-    results = [True if reading.everything else some(reading, lambda value, member=member: same(value, member)) for member in other.values]  # type: ignore[misc]
+    if not other.values and other.unknown is None:
+        return None if reading.unknown is not None else False
+    results = [_meets(reading, Reading((member,), present=True)) for member in other.values]
     return kleene_all([*results, None] if other.unknown is not None else results)
 
 
@@ -73,11 +72,14 @@ def subset_of(reading: Reading, argument: Operands, scope: Scope) -> Truth:
     # a member that could not be read, or that stands for everything, might be the value
     open_ended = any(other.unknown is not None or other.everything for other in others)
     results: list[Truth] = [True if any(same(value, member) for member in allowed) else (None if open_ended else False) for value in reading.values]
-    if False in results:
-        return False
     if reading.unknown is not None:
-        return None
-    return kleene_all(results) if results else False
+        results.append(None)
+    return kleene_all(results) if results else _absent(others)
+
+
+def _absent(others: Sequence[Reading]) -> Truth:
+    """A comparison of an absent value: false, but unknown where the other side is."""
+    return None if any(other.unknown is not None for other in others) else False
 
 
 def order(name: Order) -> Callable[[Reading, Operands, Scope], Truth]:
@@ -86,6 +88,8 @@ def order(name: Order) -> Callable[[Reading, Operands, Scope], Truth]:
 
     def ordered(reading: Reading, argument: Operands, scope: Scope) -> Truth:
         others = [scope.operand(one) for one in argument.operands]
+        if reading.absent:
+            return _absent(others)
         return some(reading, lambda value: kleene_any([some(other, lambda bound: _compare(compare, value, bound)) for other in others]))
 
     return ordered
@@ -94,6 +98,8 @@ def order(name: Order) -> Callable[[Reading, Operands, Scope], Truth]:
 def between(reading: Reading, argument: Operands, scope: Scope) -> Truth:
     """One value lies between the two operands, both included."""
     low, high = (scope.operand(one) for one in argument.operands)
+    if reading.absent:
+        return _absent([low, high])
     return some(
         reading,
         lambda value: kleene_all([some(low, lambda bound: _compare(operator.ge, value, bound)), some(high, lambda bound: _compare(operator.le, value, bound))]),
@@ -116,7 +122,7 @@ def equals_text(reading: Reading, type_: Type, text: str, zone: ZoneInfo) -> Tru
     try:
         member = literal(type_, text)
     except ValueError:
-        return None if reading.values or reading.unknown is not None else False
+        return False if reading.absent else None
     return _meets(reading, Reading((in_zone(member, zone),), present=True))
 
 
