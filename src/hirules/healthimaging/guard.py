@@ -37,6 +37,7 @@ from hirules.healthimaging.translate import Refusal, request_of
 from hirules.model.decision import Decision
 from hirules.model.reading import Fields
 from hirules.model.request import Request, replaced
+from hirules.policy.ast import PolicySet
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
@@ -241,12 +242,23 @@ def guard(client_or_session: Any, gate: Gate, subject: Subject = None, *, unlist
     ``unlisted``  operations that are no action: ``"refuse"``, ``"allow"``, or the names of those that pass (``["GetDatastore"]``)
     ``lookup_client``  asks for facts; without it a client of the guard's own, with the credentials and endpoint of the guarded one
 
+    Raises ``ValueError`` for a policy set with rules on ``answer`` or ``release``: this version decides calls, not what they bring.
     Guarding again with the same gate changes only these options; with another gate it is a ``ValueError``.
     """
+    _enforceable(gate)
     if hasattr(client_or_session, "meta"):
         _guard_client(client_or_session, gate, subject, unlisted, lookup_client)
     else:
         _guard_session(client_or_session, gate, subject, unlisted, lookup_client)
+
+
+def _enforceable(gate: Gate) -> None:
+    """A rule is never ignored: what leaves is not decided in this version."""
+    policies = getattr(gate, "policies", None)
+    for rule in policies.rules if isinstance(policies, PolicySet) else ():
+        disclosed = sorted({"answer", "release"} & rule.on)
+        if disclosed and rule.mode != "off":
+            raise ValueError(f"the guard cannot enforce `{rule.id}`: `{disclosed[0]}` is not decided in this version; `mode: off` leaves the rule out")
 
 
 def unguard(client_or_session: Any) -> None:
