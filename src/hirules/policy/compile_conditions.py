@@ -47,7 +47,7 @@ def _entry(source: Source, key: ScalarNode, value: Node, where: Where) -> Condit
     if key.text in source.tables.operators and "." not in key.text:
         source.error(key, "invalid-path", f"`{key.text}` is an operator where a path stands", expected="`path: {operator: …}`")
         return None
-    if did_you_mean(key.text, CONNECTIVES) and "." not in key.text and where.base is None:
+    if "." not in key.text and where.base is None and did_you_mean(key.text, CONNECTIVES):
         source.error(key, "unknown-key", f"`{key.text}` is no condition", expected="a path, `all`, `any` or `not`", hint=did_you_mean(key.text, CONNECTIVES))
         return None
     named = resolve(source, key, where)

@@ -160,8 +160,13 @@ def _status(source: Source, node: Node, where: Where) -> Mapping[str, Status]:
     """One status for every action of ``on``, or a map by action or group."""
     if isinstance(node, MappingNode) and not node.entries.keys() & set(REJECTION):
         return _statuses(source, node, where)
-    found = {action: _one_status(source, node, action) for action in where.actions}
-    return {action: status for action, status in found.items() if status is not None}
+    found: dict[str, Status] = {}
+    for action in where.actions:
+        status = _one_status(source, node, action)
+        if status is None:
+            return {}  # one finding for a node is enough
+        found[action] = status
+    return found
 
 
 def _statuses(source: Source, node: MappingNode, where: Where) -> Mapping[str, Status]:
@@ -183,7 +188,7 @@ def _statuses(source: Source, node: MappingNode, where: Where) -> Mapping[str, S
 
 
 def _one_status(source: Source, node: Node, action: str) -> Status:
-    """The status for one action; ``None`` after a finding. One finding for a node is enough."""
+    """The status for one action; ``None`` after a finding."""
     value: object = None
     if isinstance(node, ScalarNode):
         value = _number(node.text)
@@ -194,9 +199,7 @@ def _one_status(source: Source, node: Node, action: str) -> Status:
     if valid_status(action, value):
         return cast(Status, value)
     shown = f"`{node.text}`" if isinstance(node, ScalarNode) else "this"
-    before = len(source.findings)
     source.error(node, "status", f"{shown} is no status that `{action}` can be refused with", expected=_possible(action))
-    source.located |= {(node.line, node.column)} if len(source.findings) > before else set()
     return None
 
 

@@ -22,13 +22,14 @@ from hirules.policy.findings import did_you_mean, listed
 from hirules.policy.lists import LoadedList
 
 FREE_TEXT = frozenset({Type.STRING, Type.TEXT, Type.LONG_TEXT})
+_LEVELLED = ("request.updated", "request.removed")
 NO_VALUE = frozenset({Type.BINARY, Type.SEQUENCE})
 
 
 def value(source: Source, node: ScalarNode, attribute: Attribute, *, whole: bool = False, member: bool = False) -> Scalar | None:
     """The canonical scalar of a literal. ``whole``: it must have an order. ``member``: it stands in a list."""
     text = node.text
-    problem = _unlistable(text) if member else None
+    problem = _unlistable(text, attribute) if member else None
     if problem is not None:
         source.error(node, "pattern-in-list", f"`{text}` in a list is {problem}, and lists are exact", expected="exact values", hint=_instead(problem))
         return None
@@ -54,7 +55,7 @@ def _canonical(source: Source, text: str, attribute: Attribute, whole: bool) -> 
         return None, str(error)
     if isinstance(found, Partial) and (whole or not text.strip()):
         return None, f"a whole {attribute.type}"
-    if attribute.path in ("request.updated", "request.removed") and (expected := _misnamed(text)):
+    if attribute.path in _LEVELLED and (expected := _misnamed(text)):
         return None, expected
     return found, ""
 
@@ -90,12 +91,13 @@ def _misnamed(text: str) -> str:
     return "" if all(not isinstance(step, Item) or step.index is None for step in steps) else "`Sequence[*].Keyword`"
 
 
-def _unlistable(text: str) -> str | None:
+def _unlistable(text: str, attribute: Attribute) -> str | None:
+    """What a member of an exact list looks like; ``None`` where it is an exact value."""
+    if "[*]" in text and (attribute.type is Type.TAG or attribute.path in _LEVELLED):
+        text = text.replace("[*]", "")  # `Sequence[*].Keyword` is one exact key
     if "*" in text or "?" in text:
         return "a pattern"
-    if "/" in text and is_network(text):
-        return "a network"
-    return None
+    return "a network" if "/" in text and is_network(text) else None
 
 
 def _instead(problem: str) -> str:
@@ -148,7 +150,7 @@ def list_operand(source: Source, node: Node, name: str, attribute: Attribute, *,
         return ListOperand(name, found.named.texts, frozenset(found.named.texts))
     values = []
     for index, text in enumerate(found.named.texts):
-        problem = _unlistable(text)
+        problem = _unlistable(text, attribute)
         one, expected = _canonical(source, text, attribute, whole) if problem is None else (None, "exact values")
         if one is None:
             shown = f" (`{text}`)" if found.shown else ""

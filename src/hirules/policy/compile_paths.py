@@ -56,7 +56,7 @@ def resolve(source: Source, node: ScalarNode, where: Where) -> Named | None:
     known = source.paths.get(key)
     if known is not None:
         return known
-    found = _relative(source, node, where.base) if where.base is not None else _absolute(source, node)
+    found = _relative(source, node, where.base) if where.base is not None else _absolute(source, node, where.actions)
     if found is None or (where.base is None and not _for_actions(source, node, found, where.actions)):
         return None
     source.paths[key] = found
@@ -82,7 +82,7 @@ def family(source: Source, node: ScalarNode, where: Where) -> Named | None:
     return Named(path, msgspec.structs.replace(found, path=path.text))
 
 
-def _absolute(source: Source, node: ScalarNode) -> Named | None:
+def _absolute(source: Source, node: ScalarNode, actions: Iterable[str]) -> Named | None:
     try:
         path = parse_path(node.text)
     except PathError as error:
@@ -96,7 +96,7 @@ def _absolute(source: Source, node: ScalarNode) -> Named | None:
     if source.tables.vocabulary.family(path) is not None:
         source.error(node, "unknown-attribute", f"`{node.text}` is a whole data set", expected=f"an element of it, `{node.text}.PatientID`")
         return None
-    _unknown(source, node, path)
+    _unknown(source, node, path, set(actions))
     return None
 
 
@@ -138,16 +138,16 @@ def _for_actions(source: Source, node: ScalarNode, named: Named, actions: Iterab
     missing = [action for action in actions if action not in named.attribute.actions]
     if not missing:
         return True
-    having = listed(named.attribute.actions & set(source.tables.vocabulary.actions))
+    having = listed(named.attribute.actions & set(source.tables.vocabulary.actions)).removeprefix("one of ")
     quoted = ", ".join(f"`{action}`" for action in missing)
     source.error(
         node, "attribute-of-action", f"{quoted} of `on` {'do' if len(missing) > 1 else 'does'} not have `{node.text}`",
-        expected=f"an attribute of every action of `on`; this one has {having}",
+        expected=f"an attribute that every action of `on` has; this one is of {having}",
     )  # fmt: skip
     return False
 
 
-def _unknown(source: Source, node: ScalarNode, path: Path) -> None:
+def _unknown(source: Source, node: ScalarNode, path: Path, actions: set[str]) -> None:
     """The finding for a well-formed path that names nothing."""
     names = path.names
     prefix = ".".join((path.root, *names))
@@ -166,9 +166,11 @@ def _unknown(source: Source, node: ScalarNode, path: Path) -> None:
         expected = "an attribute at its own level" if prefix.startswith("request.updates.") else "a sequence with an item, `Sequence[*].Keyword`, or an element"
         source.error(node, "unknown-attribute", f"`{node.text}` {what}", expected=expected)
         return
-    candidates = [name for name in attributes if "<" not in name]
-    hint = did_you_mean(node.text, candidates) or (_near_keyword(path.text.rpartition(".")[2], path.text.rpartition(".")[0] + ".") if path.elements else "")
-    source.error(node, "unknown-attribute", f"there is no attribute `{node.text}`", expected="a path of the vocabulary", hint=hint)
+    candidates = [name for name, found in attributes.items() if "<" not in name and actions <= found.actions]
+    keyword = _near_keyword(path.text.rpartition(".")[2], path.text.rpartition(".")[0] + ".") if path.elements else ""
+    hint = did_you_mean(node.text, candidates) or keyword or did_you_mean(node.text, (name for name in attributes if "<" not in name))
+    below = [name for name in candidates if name.startswith(f"{path.root}.")]
+    source.error(node, "unknown-attribute", f"there is no attribute `{node.text}`", expected=listed(below) or "a path of the vocabulary", hint=hint)
 
 
 def _near_keyword(word: str, prefix: str = "") -> str:

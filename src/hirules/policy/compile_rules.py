@@ -162,10 +162,11 @@ def _warn(source: Source, mapping: MappingNode, found: Rule) -> None:
     if found.kind in ("allow", "rewrite") and "when" not in mapping.entries and "unless" not in mapping.entries:
         verb = "allows" if found.kind == "allow" else "rewrites"
         source.warn(mapping, "always", f"the rule `{found.id}` {verb} every request of its actions", expected="a `when`, or an `unless`")
+    if found.kind != "allow" or not any(source.tables.vocabulary.actions[action].retrieve for action in found.on):
+        return
     claims, facts = "request.Identifier.PatientID", "resource.PatientID"
     read = set(paths(found.when))
-    retrieved = any(source.tables.vocabulary.actions[action].retrieve for action in found.on)
-    if found.kind == "allow" and retrieved and claims in read and facts not in read:
+    if claims in read and facts not in read:
         message = f"the allow rests on `{claims}`, which the client states; an archive may deliver another patient"
         source.warn(mapping.entries["when"][0], "client-claim", message, expected=f"a condition on `{facts}`")
 

@@ -123,7 +123,7 @@ class Source:
         found = self.scalar(node, f"`{key}`", listed(choices))
         if found is None or found.text in choices:
             return default if found is None else found.text
-        self.error(found, "choice", f"`{found.text}` is no {key.replace('_', ' ')}", expected=listed(choices), hint=did_you_mean(found.text, choices))
+        self.error(found, "choice", f"`{found.text}` is no value of `{key}`", expected=listed(choices), hint=did_you_mean(found.text, choices))
         return default
 
     def keys(self, mapping: MappingNode, what: str, known: Collection[str], required: Collection[str] = ()) -> None:

@@ -51,7 +51,7 @@ class ScalarNode(msgspec.Struct, frozen=True, gc=False):
     plain: bool
 
 
-class SequenceNode(msgspec.Struct, frozen=True):
+class SequenceNode(msgspec.Struct, frozen=True, gc=False):
     """A list."""
 
     items: tuple[Node, ...]
@@ -60,7 +60,7 @@ class SequenceNode(msgspec.Struct, frozen=True):
     length: int = 1
 
 
-class MappingNode(msgspec.Struct, frozen=True):
+class MappingNode(msgspec.Struct, frozen=True, gc=False):
     """A mapping: by key text, the key's node and the value's, in the order of the file."""
 
     entries: Mapping[str, tuple[ScalarNode, Node]]
@@ -256,11 +256,16 @@ class _Builder:
         return node
 
     def _null(self, node: ScalarNode) -> None:
-        source = self.lines[node.line - 1] if node.line <= len(self.lines) else ""
-        hint = "quote it if the text is meant" if node.text else 'an empty text is `""`'
-        if not node.text and source[node.column - 1 : node.column] in ("}", ",") and ":" in source[: node.column - 1]:
-            hint = "put a space behind the `:`, and quote a text that starts with `?`"
-        self._at(node, "null", f"`{node.text}` is a null" if node.text else "a value is missing", hint, expected="a value")
+        if node.text:
+            self._at(node, "null", f"`{node.text}` is a null", "quote it if the text is meant", expected="a value")
+            return
+        before = self.lines[node.line - 1][: node.column - 1] if node.line <= len(self.lines) else ""
+        # `{a:1}` is the key `a:1` without a value; `{a, b: 1}` has the key `a` without one
+        entry = min(before.split("{")[-1], before.split(",")[-1], key=len)
+        hint = 'an empty text is `""`'
+        if before.count("{") > before.count("}"):
+            hint = "put a space behind the `:`" if ":" in entry.rstrip()[:-1] else "quote a value that contains `,` or starts with `?`"
+        self._at(node, "null", "a value is missing", hint, expected="a value")
 
     def _start(self, event: Any, depth: int) -> None:
         mark = event.start_mark
