@@ -237,9 +237,11 @@ def test_the_mapping_of_generate_presigned_url_is_the_callers(client: Any, image
 
 
 def test_a_rewrite_that_cannot_be_carried_out_refuses(client: Any, service: StandIn, image_set: str) -> None:
-    guard(client, FunctionGate(rewriting(updates={})))
+    gate = FunctionGate(rewriting(updates={}))
+    guard(client, gate)
     with pytest.raises(client.exceptions.AccessDeniedException, match="becomes empty"):
         client.update_image_set_metadata(**update(image_set))
+    assert gate.outcomes == [{"id": "request-1", "sent": False, "error": "the update document becomes empty"}]
     assert service.counts.total() == 0
 
 
@@ -270,6 +272,27 @@ def test_what_has_no_single_reading_is_refused_before_any_rule(
     assert "before any rule" in caplog.text
     assert gate.requests == []
     assert service.counts.total() == 0
+
+
+def test_a_gate_may_record_what_is_refused_before_any_rule(client: Any, image_set: str) -> None:
+    class Recording(FunctionGate):
+        refusals: list[tuple[Request, str, str]] = []  # noqa: RUF012
+
+        def refuse(self, request: Request, status: str, reason: str) -> Decision:
+            self.refusals.append((request, status, reason))
+            return Decision("deny", request, status=status, reason=reason)
+
+    gate = Recording()
+    guard(client, gate, {"user": "anna"})
+    with pytest.raises(client.exceptions.AccessDeniedException) as caught:
+        client.update_image_set_metadata(**{**update(image_set, b"{"), "latestVersionId": "x"}, force=True)
+    with pytest.raises(client.exceptions.AccessDeniedException):
+        client.get_datastore(datastoreId=STORE)
+    (request, status, reason), (other, _, _) = gate.refusals
+    assert caught.value.decision.reason == reason
+    assert (request.action, request.subject, status) == ("update-image-set-metadata", {"user": "anna"}, "AccessDenied")
+    assert request.request == {"datastoreId": STORE, "imageSetId": image_set, "force": True}
+    assert other.action == "GetDatastore"
 
 
 def test_botocores_own_errors_stay(client: Any) -> None:

@@ -20,7 +20,7 @@ import traceback
 from collections.abc import Callable, Collection, Mapping
 from contextvars import ContextVar
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 from weakref import WeakKeyDictionary
 
 from botocore.awsrequest import AWSResponse
@@ -62,6 +62,14 @@ class Gate(Protocol):
 
     def complete(self, decision: Decision, outcome: Mapping[str, object]) -> None:
         """Record what became of it."""
+
+
+@runtime_checkable
+class RecordsRefusals(Protocol):
+    """A gate that also records what was refused before any rule."""
+
+    def refuse(self, request: Request, status: str, reason: str) -> Decision:
+        """Record that ``request`` is refused, and answer the decision that says so."""
 
 
 class Guard:
@@ -117,7 +125,7 @@ class Guard:
                 context[_PENDING] = Sent.answered(decision)
                 return
             self._permit(operation, decision)
-            own = patched(own, decision)
+            own = self._patched(own, decision)
             context[_PENDING] = Sent.of(decision, own, model)
             params.clear()
             params.update(own)
@@ -128,6 +136,13 @@ class Guard:
         except Exception as error:  # noqa: BLE001 - the guard's one place that fails closed: whatever went wrong, nothing is sent
             log.error("the guard failed on %s: %s", operation, _where(error))
             raise self._refused(operation, f"the guard failed ({type(error).__name__})") from None
+
+    def _patched(self, params: Mapping[str, object], decision: Decision) -> dict[str, object]:
+        try:
+            return patched(params, decision)
+        except PatchError as error:
+            self._complete(decision, {"sent": False, "error": str(error)})
+            raise
 
     def _passes(self, operation: str) -> bool:
         return self.unlisted == "allow" or (not isinstance(self.unlisted, str) and operation in self.unlisted)
@@ -141,12 +156,16 @@ class Guard:
             raise ParamValidationError(report=report.generate_report())
 
     def _request(self, operation: str, params: Mapping[str, object]) -> Request:
+        subject = self.subject() if callable(self.subject) else self.subject
+        asks = {"subject": dict(subject or {}), "context": {"transport": "boto3"}}
         request = request_of(operation, params)
         if isinstance(request, Refusal):
             log.warning("%s was refused before any rule: %s", operation, request.reason)
-            raise self._refused(operation, request.reason)
-        subject = self.subject() if callable(self.subject) else self.subject
-        return replaced(request, subject=dict(subject or {}), context={"transport": "boto3"}, lookup=self.lookup)
+            decision = None
+            if isinstance(self.gate, RecordsRefusals):
+                decision = self.gate.refuse(replaced(request.request, **asks), "AccessDenied", request.reason)
+            raise self._refused(operation, request.reason, decision)
+        return replaced(request, **asks, lookup=self.lookup)
 
     def _permit(self, operation: str, decision: Decision) -> None:
         if decision.allowed and decision.nothing:
@@ -156,8 +175,8 @@ class Guard:
         if not decision.allowed:
             raise refused(self._exceptions, operation, code_of(decision.status), decision.reason or "refused by policy", decision)
 
-    def _refused(self, operation: str, reason: str) -> ClientError:
-        return refused(self._exceptions, operation, ACCESS_DENIED, reason)
+    def _refused(self, operation: str, reason: str, decision: Decision | None = None) -> ClientError:
+        return refused(self._exceptions, operation, ACCESS_DENIED, reason, decision)
 
     # -- the call ----------------------------------------------------------------------------------
 
@@ -175,9 +194,12 @@ class Guard:
         if not request.context.get("is_presign_request"):
             return
         sent = self._sent(request.context, operation_name)
-        self._same(sent, request, operation_name)
-        if sent.decision is not None:
-            self._complete(sent.decision, {"presigned": True})
+        try:
+            self._same(sent, request, operation_name)
+        except ClientError:
+            self._close(sent, {"presigned": False})
+            raise
+        self._close(sent, {"presigned": True})
 
     def request_created(self, request: Any, **_: object) -> None:
         """Tie the request to its decision: ``before-send`` has no context in older versions of botocore."""
@@ -221,8 +243,12 @@ class Guard:
     def after_call_error(self, exception: BaseException, context: dict[str, Any], **_: object) -> None:
         """Complete the record of a call that got no answer."""
         sent = context.get(_PENDING)
-        if isinstance(sent, Sent) and sent.decision is not None:
-            self._complete(sent.decision, {"error": type(exception).__name__})
+        if isinstance(sent, Sent):
+            self._close(sent, {"error": type(exception).__name__})
+
+    def _close(self, sent: Sent, outcome: Mapping[str, object]) -> None:
+        if sent.decision is not None:
+            self._complete(sent.decision, outcome)
 
     def _complete(self, decision: Decision, outcome: Mapping[str, object]) -> None:
         try:

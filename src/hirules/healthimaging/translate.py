@@ -18,16 +18,16 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from hirules.healthimaging.document import Document, DocumentError, read_document
-from hirules.healthimaging.operations import OPERATIONS, ParameterError
+from hirules.healthimaging.operations import OPERATIONS, Flag, Operation, ParameterError, Text
 from hirules.model.request import Request
 from hirules.model.updates import updated_paths
 
 
 class Refusal(msgspec.Struct, frozen=True):
-    """Why there is no request to decide on: lower case, without values."""
+    """Why there is no request to decide on, in lower case and without values; and the best request for the record."""
 
     reason: str
-    action: str = ""
+    request: Request
 
 
 class Updates(msgspec.Struct, frozen=True):
@@ -51,14 +51,27 @@ def request_of(operation: str, params: Mapping[str, object]) -> Request | Refusa
     """The request that these parameters of ``operation`` (``UpdateImageSetMetadata``) make."""
     known = OPERATIONS.get(operation)
     if known is None:
-        return Refusal(f"`{operation}` is no action that can be decided")
+        return Refusal(f"`{operation}` is no action that can be decided", Request(operation))
     try:
         fields = known.parameters.read(params, "")
         if "updateImageSetMetadataUpdates" in fields:
             fields.update(update_fields(read_updates(fields.pop("updateImageSetMetadataUpdates"))))
     except (ParameterError, DocumentError) as error:
-        return Refusal(str(error), known.action)
+        return Refusal(str(error), Request(known.action, request=_readable(known, params)))
     return Request(known.action, request={**known.defaults, **fields})
+
+
+def _readable(known: Operation, params: Mapping[str, object]) -> dict[str, object]:
+    """The plain parameters that are as they should be: ids, versions, flags."""
+    found: dict[str, object] = {}
+    for name, value in params.items():
+        shape = known.parameters.members.get(name)
+        if isinstance(shape, Text | Flag):
+            try:
+                found[name] = shape.read(value, name)
+            except ParameterError:
+                continue  # it may be what the request is refused for
+    return found
 
 
 def read_updates(updates: object) -> Updates:
