@@ -88,10 +88,12 @@ def settle(proposals: Sequence[Proposal], view: View) -> Change | None:
     if any(not _equal(result, results[0]) for result in results[1:]):
         return None
     result = results[0]
-    if first.attribute.empty_means_everything and current.values and not result.values:
+    if first.attribute.empty_means_everything and not result.values and not result.everything:
         raise EditFailed("nothing would be left where empty means everything")
     if _equal(result, current):
         return Change(first.place, raw, changed=False)
+    if result.values and any(isinstance(key, int) and at(view.original, first.place[: number + 1]) is ABSENT_VALUE for number, key in enumerate(first.place)):
+        raise EditFailed("it would need a sequence item that is not there")
     return Change(first.place, _raw(result, raw, first), True, any(one.attribute.selects for one in proposals))
 
 
@@ -144,7 +146,7 @@ def _combined(proposals: Sequence[Proposal]) -> Iterator[tuple[EditKind, object]
     for same_kind in by_kind.values():
         kind, arguments = same_kind[0].kind, [one.argument for one in same_kind]
         if kind.combining is Combining.UNITE:
-            yield kind, tuple(value for argument in arguments if isinstance(argument, tuple) for value in argument)
+            yield kind, tuple(sorted((value for argument in arguments if isinstance(argument, tuple) for value in argument), key=str))
         elif kind.combining is Combining.INTERSECT:
             yield kind, _intersection([argument for argument in arguments if isinstance(argument, tuple)])
         else:
