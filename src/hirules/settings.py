@@ -155,7 +155,7 @@ def schema() -> dict[str, Any]:
         "title": "hirules configuration",
         "$defs": components,
     }
-    return cast(dict[str, Any], msgspec.to_builtins(described))
+    return cast(dict[str, Any], msgspec.json.decode(msgspec.json.encode(described)))
 
 
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)")

@@ -111,7 +111,7 @@ def schema() -> dict[str, Any]:
         "oneOf": described.get("anyOf", described.get("oneOf")),
         "$defs": components,
     }
-    return cast(dict[str, Any], msgspec.to_builtins(described_lines))
+    return cast(dict[str, Any], msgspec.json.decode(msgspec.json.encode(described_lines)))
 
 
 def encode(record: Record) -> bytes:

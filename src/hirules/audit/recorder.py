@@ -55,19 +55,28 @@ class Recorder:
 
     def write(self, record: DecisionRecord) -> None:
         """Put ``record`` on disk. Raises :class:`NotRecorded`."""
-        if self._store is not None:
-            self._store.append(_line(record))
+        self._put(_line(record), sync=True)
 
     def outcome(self, request_id: str, outcome: Mapping[str, object], time: datetime) -> None:
         """Complete the record of ``request_id``. Written at once, synced with the next decision. Raises :class:`NotRecorded`."""
-        if self._store is not None:
-            fields = {str(name): plain(value) for name, value in outcome.items()}
-            self._store.append(_line(OutcomeRecord(id=request_id, time=time, outcome=fields)), sync=False)
+        fields = {str(name): plain(value) for name, value in outcome.items()}
+        self._put(_line(OutcomeRecord(id=request_id, time=time, outcome=fields)), sync=False)
 
     def close(self) -> None:
         """Close the store."""
         if self._store is not None:
             self._store.close()
+
+    def _put(self, line: bytes, *, sync: bool) -> None:
+        if self._store is None:
+            return
+        try:
+            self._store.append(line, sync=sync)
+        except NotRecorded:
+            raise
+        except Exception as error:
+            # a store of somebody else's: whatever it raises, the line is not known to be written
+            raise NotRecorded(f"the audit store raised {type(error).__name__}") from error
 
 
 def _line(record: DecisionRecord | OutcomeRecord) -> bytes:
