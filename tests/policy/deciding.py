@@ -32,9 +32,8 @@ PAIRS = b"peer,ae_title\nR1,WS1\nR2,WS2\n"
 
 def policy_set(*rules: Mapping[str, Any] | str, exceptions: list[Mapping[str, Any]] | None = None, **settings: object) -> PolicySet:
     """One policy `p` of these rules (YAML text or data)."""
-    body = [yaml.load(rule, Loader=yaml.BaseLoader) if isinstance(rule, str) else rule for rule in rules]
-    for number, rule in enumerate(body):
-        rule.setdefault("id", f"r{number}")
+    read = [yaml.load(rule, Loader=yaml.BaseLoader) if isinstance(rule, str) else rule for rule in rules]
+    body = [{"id": f"r{number}", **rule} for number, rule in enumerate(read)]
     policy: dict[str, Any] = {"hirules": 1, "policy": "p", "title": "a policy of a test", "lists": LISTS, "rules": body}
     if exceptions:
         policy["exceptions"] = exceptions

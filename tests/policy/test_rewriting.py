@@ -60,7 +60,8 @@ def test_equal_results_count_once_and_lists_combine(edits: list[str], action: st
     [
         ([SET_A, SET_B], "c-move", {}),
         ([SET_A, "[{default: {request.MoveDestination: B}}]"], "c-move", {"request": {"MoveDestination": "X"}}),
-        ([f"[{{drop: {{{AIL}: PrinterName}}}}]", f"[{{add: {{{AIL}: PrinterStatus}}}}]"], "n-get", {"request": {"AttributeIdentifierList": ["PrinterName", "Manufacturer"]}}),
+        ([f"[{{drop: {{{AIL}: PrinterName}}}}]", f"[{{add: {{{AIL}: PrinterStatus}}}}]"], "n-get",
+         {"request": {"AttributeIdentifierList": ["PrinterName", "Manufacturer"]}}),
         (["[{remove: request.Identifier.RequestAttributesSequence}]", "[{set: {'request.Identifier.RequestAttributesSequence[0].StudyID': A}}]"], "c-find",
          {"request": {"Identifier": {"RequestAttributesSequence": [{}]}}}),
         (["[{keep_only: {request.Identifier: [PatientID]}}]", "[{remove: request.Identifier.StudyDate}]"], "c-find",
@@ -188,7 +189,9 @@ def test_derived_lists_follow_the_edit() -> None:
 
 
 def test_the_original_is_never_touched() -> None:
-    parts = {"request": {"MoveDestination": "X", "Identifier": {"RequestAttributesSequence": [{"StudyID": "1"}, {"StudyID": "2"}], "PatientID": "P"}}}
+    parts: dict[str, Any] = {
+        "request": {"MoveDestination": "X", "Identifier": {"RequestAttributesSequence": [{"StudyID": "1"}, {"StudyID": "2"}], "PatientID": "P"}}
+    }
     one = Request("c-move", **copy.deepcopy(parts))
     edits = "[{remove: 'request.Identifier.RequestAttributesSequence[0]'}, {set: {'request.Identifier.RequestAttributesSequence[1].StudyID': '9'}}]"
     decision = evaluate(policy_set(rule("r", edits), ALLOW), one, NOW)
