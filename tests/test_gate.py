@@ -121,6 +121,14 @@ def test_what_is_no_request_is_refused_and_recorded(tmp_path: Path, nonsense: Re
     assert _lines(tmp_path)[0]["decision"] == "deny"
 
 
+def test_what_was_refused_before_any_rule_is_recorded(tmp_path: Path) -> None:
+    decision = _gate(tmp_path).refuse(_move(), 0xA900, "the identifier has an element twice")
+    assert (decision.allowed, decision.status, decision.reason) == (False, 0xA900, "the identifier has an element twice")
+    (line,) = _lines(tmp_path)
+    assert (line["id"], line["decision"], line["status"], line["by"]) == (decision.id, "deny", 0xA900, [])
+    assert "an element twice" in str(line["errors"])
+
+
 # Facts.
 
 

@@ -3,7 +3,7 @@
     Request ─▶ id, names, time ─▶ verdicts of plugins ─▶ facts that a rule still needs ─▶ evaluate
             ─▶ record on disk ─▶ Decision                    (whatever fails on the way: deny)
 
-``check`` never raises; ``complete`` adds the outcome to the record. Both are thread safe.
+``check`` and ``refuse`` never raise; ``complete`` adds the outcome to the record. All are thread safe.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from hirules.facts.names import strange_names
 from hirules.facts.reads import Reads, reads
 from hirules.hooks import Facts, Plugins
 from hirules.hooks.failure import told
-from hirules.model.decision import Decision, Error
+from hirules.model.decision import Decision, Error, Status
 from hirules.model.reading import Fields, Unknown
 from hirules.model.request import Entities, Request, replaced
 from hirules.model.status import default_status
@@ -83,19 +83,16 @@ class Gate:
 
     def check(self, request: Request, trace: Trace | None = None) -> Decision:
         """Decide ``request`` and record it. Whatever fails refuses; nothing is raised. ``trace`` collects the reasons."""
-        given = request if isinstance(request, Request) else Request("")
-        try:
-            if not given.id:
-                given = replaced(given, id=str(uuid.uuid4()))
+
+        def decide(given: Request, costs: list[LookupCost]) -> tuple[Decision, datetime]:
             now = self._now(given)
-            costs: list[LookupCost] = []
-            decision = self._decide(given, now, costs, trace)
-            record = self._recorder.record(given, decision, now, costs)
-            self._recorder.write(record)
-        except Exception as error:  # noqa: BLE001 - INVARIANT: fail closed. Whatever goes wrong on the way to a recorded decision, the request is refused
-            return self._closed(given, error)
-        self._tell(record)
-        return decision
+            return self._decide(given, now, costs, trace), now
+
+        return self._recorded(request, decide)
+
+    def refuse(self, request: Request, status: Status, reason: str) -> Decision:
+        """Record that ``request`` is refused before any rule: it could be read in two ways, or not at all. ``reason`` quotes no patient data."""
+        return self._recorded(request, lambda given, _: (msgspec.structs.replace(self._refusal(given, reason), status=status), datetime.now(UTC)))
 
     def complete(self, decision: Decision, outcome: Mapping[str, object]) -> None:
         """Add what became of the request to its record: final status, counts. Never a value of a patient."""
@@ -108,6 +105,20 @@ class Gate:
     def close(self) -> None:
         """Close the audit store; where there is one, later requests are refused."""
         self._recorder.close()
+
+    def _recorded(self, request: Request, decide: Callable[[Request, list[LookupCost]], tuple[Decision, datetime]]) -> Decision:
+        given = request if isinstance(request, Request) else Request("")
+        costs: list[LookupCost] = []
+        try:
+            if not given.id:
+                given = replaced(given, id=str(uuid.uuid4()))
+            decision, now = decide(given, costs)
+            record = self._recorder.record(given, decision, now, costs)
+            self._recorder.write(record)
+        except Exception as error:  # noqa: BLE001 - INVARIANT: fail closed. Whatever goes wrong on the way to a recorded decision, the request is refused
+            return self._closed(given, error)
+        self._tell(record)
+        return decision
 
     def _decide(self, request: Request, now: datetime, costs: list[LookupCost], trace: Trace | None) -> Decision:
         if request.action not in self._vocabulary.actions:
