@@ -4,7 +4,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from hirules.healthimaging.operations import OPERATIONS
 from hirules.healthimaging.translate import Refusal, request_of
 from hirules.model.reading import Unknown
 from hirules.model.request import Request
@@ -137,3 +140,29 @@ def test_times_of_a_search() -> None:
 def test_nothing_of_the_request_shows_in_its_repr() -> None:
     request = request_of("UpdateImageSetMetadata", update({"Patient": {"DICOM": {"PatientName": "Miller^Anna"}}}))
     assert "Miller" not in repr(request)
+
+
+# -- whatever comes --------------------------------------------------------------------------------
+
+KEYS = st.sampled_from(["SchemaVersion", "Patient", "Study", "Series", "Instances", "DICOM", "DICOMVRs", "PatientName", "StudyDate", "Rows", "00191001", "1.2"])
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS | st.text(max_size=5), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(st.binary(max_size=200) | VALUES.map(lambda value: json.dumps(value).encode()), st.booleans())
+def test_whatever_comes_is_a_request_or_a_refusal(blob: bytes, removes: bool) -> None:
+    params = update(**{"removable" if removes else "updatable": blob})
+    found = request_of("UpdateImageSetMetadata", params)
+    assert isinstance(found, Refusal) or found.request["updated"] or found.request["removed"] or found.request["removed_instances"]
+
+
+@given(
+    st.dictionaries(st.sampled_from(["datastoreId", "imageSetId", "latestVersionId", "force", "versionId", "searchCriteria"]), VALUES),
+    st.sampled_from(sorted(OPERATIONS)),
+)
+def test_whatever_the_parameters_are(params: dict[str, Any], operation: str) -> None:
+    found = request_of(operation, params)
+    assert isinstance(found, Refusal | Request)

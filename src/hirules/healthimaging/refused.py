@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from botocore.exceptions import ClientError
 
 from hirules.model.decision import Decision
+from hirules.model.status import HTTP_STATUS
 
 if TYPE_CHECKING:
     from botocore.errorfactory import BaseClientExceptions
@@ -15,24 +16,13 @@ if TYPE_CHECKING:
 ACCESS_DENIED = "AccessDeniedException"
 NOT_FOUND = "ResourceNotFoundException"
 
-_HTTP_STATUS = {
-    ACCESS_DENIED: 403,
-    NOT_FOUND: 404,
-    "ConflictException": 409,
-    "InternalServerException": 500,
-    "ServiceQuotaExceededException": 402,
-    "ThrottlingException": 429,
-    "ValidationException": 400,
-}
-"""The API reference's HTTP status of each error."""
-
 
 def code_of(status: object) -> str:
     """The error code of a decision's status: ``AccessDenied``, ``Conflict``, …; of anything else AccessDenied."""
     if isinstance(status, str):
-        code = status if status.endswith("Exception") else f"{status}Exception"
-        if code in _HTTP_STATUS:
-            return code
+        name = status.removesuffix("Exception")
+        if name in HTTP_STATUS:
+            return f"{name}Exception"
     return ACCESS_DENIED
 
 
@@ -53,7 +43,7 @@ def _response(code: str, reason: str, request_id: str) -> dict[str, object]:
     """What botocore makes of an error of the service."""
     return {
         "Error": {"Code": code, "Message": reason},
-        "ResponseMetadata": {"RequestId": request_id, "HTTPStatusCode": _HTTP_STATUS[code], "HTTPHeaders": {}, "RetryAttempts": 0},
+        "ResponseMetadata": {"RequestId": request_id, "HTTPStatusCode": HTTP_STATUS[code.removesuffix("Exception")], "HTTPHeaders": {}, "RetryAttempts": 0},
         "message": reason,
     }
 
