@@ -47,7 +47,7 @@ def test_otherwise_combining_speaks() -> None:
 
 @pytest.mark.parametrize("combining", ["deny-unless-permit", "permit-unless-deny"])
 def test_an_unknown_deny_matches_and_an_unknown_allow_does_not(combining: str) -> None:
-    unknown = {"subject": {"user": "?"}}
+    unknown: dict[str, Any] = {"subject": {"user": "?"}}
     denied = decide(policy_set(ALLOW, rule("d", "deny", "{subject.user: x}"), combining=combining), **unknown)
     assert (denied.by, denied.errors[0].source, denied.errors[0].path) == (("p/d",), "p/d", "subject.user")
     assert decide(policy_set(ALLOW, rule("d", "deny", "{not: {subject.user: x}}"), combining=combining), **unknown).by == ("p/d",)
@@ -374,7 +374,8 @@ def test_errors_never_quote_values() -> None:
 def test_a_trace_says_of_every_rule_what_came_of_it() -> None:
     policies = policy_set(
         ALLOW, rule("d", "deny", "{subject.user: x}"), rule("e", "deny", "{subject.user: [y]}"), rule("other", "deny", on="c-find"),
-        rule("off", "deny", mode="off"), rule("old", "deny", valid={"until": "2020-01-01T00:00:00Z"}), exceptions=[exception("{subject.ae_title: A}", "suspends", of="e")],
+        rule("off", "deny", mode="off"), rule("old", "deny", valid={"until": "2020-01-01T00:00:00Z"}),
+        exceptions=[exception("{subject.ae_title: A}", "suspends", of="e")],
     )  # fmt: skip
     trace = Trace()
     traced = evaluate(policies, request(subject={"user": "y", "ae_title": "a"}), NOW, (), trace)

@@ -200,7 +200,7 @@ def reading_of(found: Sequence[object], path: Path, attribute: Attribute, view: 
     splits = bool(path.elements) and attribute.type not in _NOT_SPLIT
     raws = [raw for one in found for raw in _values(one, splits)]
     whys = [raw.why for raw in raws if isinstance(raw, Unknown)]
-    known = [raw for raw in raws if not isinstance(raw, Unknown)]
+    known = [raw for raw in raws if not isinstance(raw, Unknown) and not is_nothing(raw)]
     if len(raws) > 1 and not attribute.many:
         return unknown("a single-valued attribute has several values")
     values: list[object] = []
@@ -222,7 +222,7 @@ def _values(raw: object, splits: bool) -> list[object]:
     if raw is None or isinstance(raw, Mapping | Unknown):
         return [] if raw is None else [raw]
     if isinstance(raw, list | tuple):
-        several = [value for one in raw for value in _values(one, splits)]
+        several = [value for one in raw for value in (_values(one, splits) or [""])]
         # a list of one empty value is zero-length; beside others an empty value still is one
         return [] if all(is_nothing(value) for value in several) else several
     if splits and isinstance(raw, str) and "\\" in raw:
