@@ -1,5 +1,6 @@
 """The guard with real policies: boto3, the gate, the record, and the stand-in."""
 
+import base64
 import json
 from pathlib import Path
 from typing import Any
@@ -161,3 +162,84 @@ def test_a_rule_that_this_version_cannot_enforce_is_not_ignored(client: Any, tmp
     (folder / "p.yaml").write_text(rule)
     with pytest.raises(ValueError, match=f"p/r.*{action}"):
         hirules.healthimaging.guard(client, hirules.load(folder))
+
+
+EDITS = """
+hirules: 1
+policy: edits
+rules:
+  - {id: everybody, on: update-image-set-metadata, allow: {}}
+  - id: one-set-only
+    on: update-image-set-metadata
+    rewrite:
+      - set: {request.includeStudyImageSets: false}
+  - id: patient
+    on: update-image-set-metadata
+    when: {request.updated: {contains: Patient.PatientID}}
+    rewrite:
+      - keep_only: {request.updates.Patient: [PatientID, PatientSex]}
+  - id: study
+    on: update-image-set-metadata
+    when: {request.updated: {contains: Study.StudyDate}}
+    rewrite:
+      - set: {request.updates.Study.StudyDate: 2020-01-01}
+      - default: {request.updates.Study.StudyDescription: unknown}
+      - remove: request.updates.Study.AccessionNumber
+      - map: {request.updates.Study.StudyID: {S1: S2}}
+  - id: series
+    on: update-image-set-metadata
+    when: {request.updated: {contains: Series.StationName}}
+    rewrite:
+      - replace: {request.updates.Series.StationName: {regex: '(..).*', with: '\\1'}}
+      - set: {request.updates.Series.Manufacturer: M}
+"""
+
+
+def test_every_edit_reaches_the_wire(client: Any, image_set: str, service: StandIn, tmp_path: Path) -> None:
+    folder = tmp_path / "policies"
+    folder.mkdir()
+    (folder / "edits.yaml").write_text(EDITS)
+    hirules.healthimaging.guard(client, hirules.load(folder))
+    ((series, node),) = service.metadata(image_set)["Study"]["Series"].items()
+    tree = {
+        "SchemaVersion": 1.1,
+        "Patient": {"DICOM": {"PatientID": "7", "PatientSex": "F", "PatientName": "Miller^Anna"}},
+        "Study": {
+            "DICOM": {"StudyDate": "20240101", "AccessionNumber": "A", "StudyID": "S1"},
+            "Series": {
+                series: {"DICOM": {"StationName": "CT-1", "Manufacturer": "GE"}, "Instances": {uid: {"DICOM": {"Rows": 7}} for uid in node["Instances"]}},
+                "1.2.3": {"DICOM": {"StationName": "MR-2"}},
+            },
+        },
+    }
+    update(client, image_set, updatable=tree, includeStudyImageSets=True, force=True)
+    request = service.received[-1]
+    assert request.query == {"latestVersion": "1", "includeStudyImageSets": "false", "force": "true"}
+    sent = json.loads(base64.b64decode(json.loads(request.body)["DICOMUpdates"]["updatableAttributes"]))
+    assert sent["Patient"]["DICOM"] == {"PatientID": "7", "PatientSex": "F"}
+    assert sent["Study"]["DICOM"] == {"StudyDate": "20200101", "StudyDescription": "unknown", "StudyID": "S2"}
+    assert {uid: each["DICOM"] for uid, each in sent["Study"]["Series"].items()} == {
+        series: {"StationName": "CT", "Manufacturer": "M"},
+        "1.2.3": {"StationName": "MR"},
+    }
+    assert sent["Study"]["Series"][series]["Instances"] == tree["Study"]["Series"][series]["Instances"]  # type: ignore[index]
+
+
+def test_what_is_refused_before_any_rule_is_recorded(guarded: Any, image_set: str, tmp_path: Path) -> None:
+    with pytest.raises(guarded.exceptions.AccessDeniedException) as caught:
+        update(guarded, image_set, updatable={"Patient": {"DICOM": {"00100010": "Miller^Anna"}}})
+    (record,) = (json.loads(line) for line in (tmp_path / "audit.jsonl").read_text().splitlines())
+    assert (record["action"], record["decision"], record["status"]) == ("update-image-set-metadata", "deny", "AccessDenied")
+    assert record["id"] == caught.value.decision.id
+    assert "spelled by its tag" in json.dumps(record)
+    assert "Miller" not in json.dumps(record)
+
+
+def test_a_record_that_cannot_be_written_refuses(client: Any, image_set: str, service: StandIn, tmp_path: Path) -> None:
+    folder = tmp_path / "policies"
+    folder.mkdir()
+    (folder / "p.yaml").write_text("hirules: 1\npolicy: p\nrules:\n  - {id: r, on: get-image-set, allow: {}}\n")
+    hirules.healthimaging.guard(client, hirules.load(folder, audit="/dev/full"))
+    with pytest.raises(client.exceptions.AccessDeniedException, match="recorded"):
+        client.get_image_set(datastoreId=STORE, imageSetId=image_set)
+    assert service.counts.total() == 0
