@@ -179,11 +179,6 @@ def _value(node: Node) -> Any:
 
 def _findings(document: Document, error: jsonschema.ValidationError) -> list[Finding]:
     """One mistake as findings, each where it stands."""
-    if error.context and len(error.path) > 0 and error.validator == "anyOf":
-        # `null or …`: the branch that is not null says what is wrong
-        nested = [each for each in error.context if each.validator != "type" or each.instance is not error.instance]
-        if nested:
-            return [finding for each in nested for finding in _findings(document, each)]
     here = [str(part) if isinstance(part, str) else part for part in error.absolute_path]
     schema_: dict[str, Any] = error.schema if isinstance(error.schema, dict) else {}
     if error.validator == "additionalProperties" and isinstance(error.instance, dict):
@@ -209,6 +204,8 @@ def _expected(error: jsonschema.ValidationError) -> str:
             return "`AET@HOST:PORT`" + (" or `embedded:DIR`" if "embedded" in limit else "")
         case "minimum" | "exclusiveMinimum":
             return f"a number from {limit}" if error.validator == "minimum" else f"a number above {limit}"
+        case "anyOf":
+            return " or ".join(each for each in map(_expected, error.context or ()) if each and "null" not in each)
         case "maximum":
             return f"a number up to {limit}"
         case _:
