@@ -94,8 +94,9 @@ def _mapping(source: Source, node: MappingNode, named: Named, where: Where) -> t
             found.append(None)
             continue
         timed = timed or operator.argument in TIME_KINDS
-        found.append(_check(source, key, value, operator, Place(operator, named, where, zone)))
-        if operator.negates and where.opening and not where.present and not _asks_presence(node):
+        check = _check(source, key, value, operator, Place(operator, named, where, zone))
+        found.append(check)
+        if check and operator.negates and where.opening and not where.present and not _asks_presence(node):
             message = f"`{text}` also holds where `{named.path}` is absent, and this condition opens"
             source.warn(key, "absent-matches", message, expected="`exists: true` beside it")
     if zone_entry is not None and not timed:

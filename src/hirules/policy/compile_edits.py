@@ -36,7 +36,7 @@ def _edit(source: Source, node: Node, where: Where, skip: bool) -> list[Edit]:
         return []
     kinds = source.tables.edits
     if len(mapping.entries) != 1:
-        source.error(mapping, "argument", "an entry of `rewrite` is one edit", expected="one of the edits, " + listed(kinds))
+        source.error(mapping, "argument", "an entry of `rewrite` is one edit", expected=listed(kinds))
         return []
     ((name, (key, body)),) = mapping.entries.items()
     kind = kinds.get(name)

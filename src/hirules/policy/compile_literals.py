@@ -36,7 +36,8 @@ def value(source: Source, node: ScalarNode, attribute: Attribute, *, whole: bool
     found, expected = _canonical(source, text, attribute, whole)
     if found is None:
         hint = did_you_mean(text, _choices(source, attribute))
-        source.error(node, "literal", f"`{text}` is no value of `{attribute.path}`", expected=expected, hint=hint)
+        shown = f"`{text}`" if text else "an empty text"
+        source.error(node, "literal", f"{shown} is no value of `{attribute.path}`", expected=expected, hint=hint)
     return found
 
 
@@ -131,7 +132,7 @@ def unescaped(node: ScalarNode) -> ScalarNode:
 def the_list(source: Source, node: Node, name: str) -> LoadedList | None:
     """The list of this name."""
     found = source.lists.get(name)
-    if found is None:
+    if found is None and name not in source.unusable:
         hint = did_you_mean(f"${name}", [f"${known}" for known in source.lists])
         expected = listed(f"${known}" for known in source.lists) if source.lists else "a list under `lists:`"
         source.error(node, "unknown-list", f"there is no list `${name}`", expected=expected, hint=hint)

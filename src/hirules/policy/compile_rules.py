@@ -36,13 +36,17 @@ def rule(source: Source, node: Node, policy: str) -> Rule | None:
     name = source.identifier(mapping, "id", "a rule")
     on = mapping.get("on")
     actions = () if on is None else actions_of(source, on)
-    kind = _effect_key(source, mapping)
-    if not actions or kind is None:
-        return None
+    kinds = _effect_keys(source, mapping)
+    kind = kinds[0] if len(kinds) == 1 else None
     severity = source.choice(mapping, "severity", SEVERITIES, "")
+    mode = source.choice(mapping, "mode", MODES, "enforce")
+    valid = _validity(source, mapping)
     when, unless = (_part(source, mapping, key, actions, kind) for key in ("when", "unless"))
-    effect = _effect(source, mapping, kind, Where(actions), cast(Severity, severity) if severity else None)
-    if name is None or effect is None:
+    effects = [_effect(source, mapping, one, Where(actions), cast(Severity, severity) if severity else None) for one in kinds]
+    effect = effects[0] if len(effects) == 1 else None
+    title, description = (source.text(mapping, key, "a rule") for key in ("title", "description"))
+    references, tags = (source.texts(mapping, key, "a rule") for key in ("references", "tags"))
+    if name is None or effect is None or not actions:
         return None
     found = Rule(
         id=f"{policy}/{name}",
@@ -50,14 +54,14 @@ def rule(source: Source, node: Node, policy: str) -> Rule | None:
         effect=effect,
         when=when,
         unless=unless,
-        mode=source.choice(mapping, "mode", MODES, "enforce"),  # type: ignore[arg-type]
+        mode=mode,  # type: ignore[arg-type]
         severity=cast(Severity, severity or "low"),
-        valid=_validity(source, mapping),
+        valid=valid,
         position=source.at(mapping),
-        title=source.text(mapping, "title", "a rule"),
-        description=source.text(mapping, "description", "a rule"),
-        references=source.texts(mapping, "references", "a rule"),
-        tags=source.texts(mapping, "tags", "a rule"),
+        title=title,
+        description=description,
+        references=references,
+        tags=tags,
     )
     _warn(source, mapping, found)
     return found
@@ -80,26 +84,24 @@ def actions_of(source: Source, node: Node) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def _effect_key(source: Source, mapping: MappingNode) -> str | None:
+def _effect_keys(source: Source, mapping: MappingNode) -> list[str]:
     kinds = [key for key in mapping.entries if key in EFFECTS]
-    if len(kinds) == 1:
-        return kinds[0]
     if not kinds:
         source.error(mapping, "effect", "the rule has no effect", expected=listed(EFFECTS))
-    else:
+    elif len(kinds) > 1:
         second = mapping.entries[kinds[1]][0]
         quoted = " and ".join(f"`{kind}`" for kind in kinds)
         source.error(second, "effect", f"the rule has the effects {quoted}", expected="exactly one", hint="make it two rules")
-    return None
+    return kinds
 
 
-def _part(source: Source, mapping: MappingNode, key: str, actions: tuple[str, ...], kind: str) -> Condition | None:
+def _part(source: Source, mapping: MappingNode, key: str, actions: tuple[str, ...], kind: str | None) -> Condition | None:
     """``when`` or ``unless``, with the position that the effect gives it."""
     node = mapping.get(key)
     if node is None:
         return None
     # what makes an allow match opens, what makes a deny or a rewrite match closes; an audit does neither
-    opening = {"allow": key == "when", "deny": key == "unless", "rewrite": key == "unless"}.get(kind)
+    opening = {"allow": key == "when", "deny": key == "unless", "rewrite": key == "unless"}.get(kind or "")
     return condition(source, node, Where(actions, opening), f"`{key}`")
 
 

@@ -32,7 +32,7 @@ class Tables(msgspec.Struct, frozen=True):
 class Source:
     """A document, the tables, its lists, and the findings so far."""
 
-    __slots__ = ("document", "file", "findings", "lists", "located", "paths", "readers", "tables")
+    __slots__ = ("document", "file", "findings", "lists", "located", "paths", "tables", "unusable")
 
     def __init__(self, document: Document, tables: Tables) -> None:
         self.document = document
@@ -41,6 +41,8 @@ class Source:
         self.findings: list[Finding] = list(document.findings)
         self.located = {(found.line, found.column) for found in document.findings}
         self.lists: dict[str, LoadedList] = {}
+        self.unusable: set[str] = set()
+        """Lists whose declaration has a finding already."""
         self.paths: dict[object, Named | None] = {}
         """What paths have been resolved to, by the place they stand in and their text."""
 

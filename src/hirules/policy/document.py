@@ -143,6 +143,10 @@ _SYNTAX_HINTS = (
 )
 
 
+# libyaml notices these at the next token or at the end of the file; the mistake is where the key, the quote or the bracket began
+_NOTICED_LATE = ("could not find expected ':'", "unexpected end of stream")
+
+
 class _Builder:
     """From events to nodes; one is made for a document and thrown away."""
 
@@ -241,6 +245,8 @@ class _Builder:
         start, end = event.start_mark, event.end_mark
         text: str = event.value
         line, column = start.line, start.column
+        if line >= len(self.lines):  # a value that is missing at the end of the file
+            line, column = len(self.lines) - 1, len(self.lines[-1])
         style = event.style
         plain = style == "" or style is None
         node = ScalarNode(text, line + 1, column + 1, end.column - column if end.line == line else 1, plain)
@@ -309,8 +315,7 @@ class _Builder:
             self.findings.append(Finding(self.file, 1, 1, "yaml-syntax", problem, hint=hint))
             return
         line, column = min(mark.line, len(self.lines) - 1), mark.column
-        if mark.line >= len(self.lines) or ("could not find expected ':'" in problem and error.context_mark is not None):
-            # libyaml notices at the start of the next token; the mistake is where the key began
+        if mark.line >= len(self.lines) or any(part in problem for part in _NOTICED_LATE):
             context_mark = error.context_mark or mark
             line, column = min(context_mark.line, len(self.lines) - 1), context_mark.column
         source = self.lines[line]
@@ -325,7 +330,7 @@ class _Builder:
         else:
             line, column, length = place.line + 1, place.column + 1, 1
         source = self.lines[line - 1] if line <= len(self.lines) else ""
-        self.findings.append(Finding(self.file, line, column, code, message, "error", expected, hint, length, source))
+        self.findings.append(Finding(self.file, line, column, code, message, "error", expected, hint, max(1, length), source))
 
 
 class _Unusable(Exception):

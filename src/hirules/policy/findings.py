@@ -31,7 +31,7 @@ CODES: dict[str, str] = {
     "key-not-scalar": "the key of a mapping is itself a mapping or a list",
     "recursive-alias": "an alias stands inside what it names, or names nothing",
     "file-extension": "policy files end in `.yaml`",
-    "file-kind": "a file is neither a policy, nor tests, nor `set.yaml`",
+    "no-policy": "the set has no policy",
     "version": "this version of the language is not known",
     "not-a-mapping": "a mapping stands here",
     "not-a-list": "a list stands here",

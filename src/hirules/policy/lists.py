@@ -63,7 +63,9 @@ def declared(source: Source, node: Node, files: Mapping[str, bytes]) -> tuple[Lo
             source.error(key, "invalid-list", f"`{name}` is no name of a list", expected="letters, digits, `_` and `-`; the `$` stands only where it is used")
             continue
         one = _inline(source, name, value) if isinstance(value, SequenceNode) else _from_file(source, name, value, files)
-        if one is not None:
+        if one is None:
+            source.unusable.add(name)
+        else:
             found.append(msgspec.structs.replace(one, declared_in=source.file, line=key.line))
     return tuple(found)
 
@@ -186,7 +188,7 @@ def _csv(text: str) -> Members:
             if not any(cell.strip() for cell in cells):
                 continue
             if len(cells) != len(header):
-                raise ListFileError(f"line {reader.line_num} has {len(cells)} cells, the header {len(header)}")
+                raise ListFileError(f"line {reader.line_num} does not have as many cells as the header")
             rows.append({name: cell.strip() for name, cell in zip(header, cells, strict=True)})
             lines.append(reader.line_num)
     except csv.Error as error:

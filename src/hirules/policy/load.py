@@ -76,6 +76,9 @@ def _collector_paused() -> Iterator[None]:
 
 def _load(files: Mapping[str, bytes], vocabulary: Vocabulary, operators: Mapping[str, Operator], edits: Mapping[str, EditKind]) -> Loaded:
     findings: list[Finding] = list(_misnamed(files))
+    if not _policy_files(files):
+        message = "the set has no policy, so that `combining` decides everything"
+        findings.append(Finding(SET_FILE, 1, 1, "no-policy", message, "warning", expected="a file that ends in `.yaml`"))
     tables = Tables(vocabulary, operators, edits)
     set_source = Source(parse(SET_FILE, files[SET_FILE]), tables) if SET_FILE in files else None
     chosen = Settings() if set_source is None else settings(_with_root(set_source))
