@@ -19,7 +19,7 @@ from pynetdicom.pdu_primitives import (
 FIND, GET = "1.2.840.10008.5.1.4.1.2.2.1", "1.2.840.10008.5.1.4.1.2.2.3"
 CT = "1.2.840.10008.5.1.4.1.1.2"
 PRIVATE = "1.2.826.0.1.3680043.9.9999.1"
-SYNTAXES = ["1.2.840.10008.1.2.1", "1.2.840.10008.1.2"]
+SYNTAXES = ["1.2.840.10008.1.2", "1.2.840.10008.1.2.1"]
 
 
 def extended(uid: str, information: bytes) -> SOPClassExtendedNegotiation:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 
@@ -44,7 +46,7 @@ def match(message_id: int = 1) -> bytes:
     return message(ON[FIND], reply(0x20, message_id, status=PENDING, data=True), IDENTIFIER)
 
 
-def counts(completed: int, failed: int) -> dict[str, object]:
+def counts(completed: int, failed: int) -> dict[str, Any]:
     return {"NumberOfCompletedSuboperations": completed, "NumberOfFailedSuboperations": failed, "NumberOfWarningSuboperations": 0}
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import msgspec
 import pytest
@@ -51,7 +52,7 @@ def deny(**fields: object) -> Callable[[Request], Decision]:
     return lambda request: msgspec.structs.replace(Decision("deny", request), **fields)
 
 
-def message(uid: str, field: int, data: bytes | None = IDENTIFIER, **values: object) -> Message:
+def message(uid: str, field: int, data: bytes | None = IDENTIFIER, **values: Any) -> Message:
     asked = association()
     return Message(parse_command(command(field, data=data is not None, Priority=0, **values)), asked.contexts[ON[uid]], data, False)
 
@@ -101,7 +102,7 @@ def test_a_denial_without_a_status_is_still_one() -> None:
 
 @pytest.mark.parametrize(("uid", "field"), [(FIND, 0x20), (GET, 0x10), (MOVE, 0x21)])
 def test_no_match_is_success_with_nothing(uid: str, field: int) -> None:
-    more = {"MoveDestination": "DEST"} if uid == MOVE else {}
+    more: dict[str, Any] = {"MoveDestination": "DEST"} if uid == MOVE else {}
     ruling = desk(Gate(deny(no_match=True, status=0x0124, reason="secret"))).rule(message(uid, field, **more))
     values = answer(ruling.answer)
     assert values["Status"] == 0

@@ -5,15 +5,15 @@ from pydicom.uid import UID
 from pynetdicom import sop_class
 
 from hirules.dimse.sop_classes import MEMBERS, QUERIES, RETRIEVES, belongs
+from tests.dimse.wire import CT, GRAYSCALE_PRINT_META, PRINTER
 
 
 def test_a_context_is_for_its_own_class_and_the_members_of_a_meta_class() -> None:
-    meta = str(sop_class.BasicGrayscalePrintManagementMeta)
     assert belongs("1.2.3", "1.2.3")
-    assert belongs(str(sop_class.Printer), meta)
-    assert not belongs(meta, str(sop_class.Printer))
-    assert not belongs(str(sop_class.CTImageStorage), meta)
-    assert belongs(str(sop_class.UnifiedProcedureStepPush), str(sop_class.UnifiedProcedureStepWatch))
+    assert belongs(PRINTER, GRAYSCALE_PRINT_META)
+    assert not belongs(GRAYSCALE_PRINT_META, PRINTER)
+    assert not belongs(CT, GRAYSCALE_PRINT_META)
+    assert belongs("1.2.840.10008.5.1.4.34.6.1", "1.2.840.10008.5.1.4.34.6.2")
     assert not belongs(None, "1.2.3")
 
 

@@ -232,7 +232,6 @@ class Session:
         thread.join()
         for completed in relay.unfinished(self._ended):
             desk.complete(completed)
-        log.info("association %s: %s", self._name, self._ended)
 
     def _run(self, pump: Pump, other: Pump) -> None:
         """One pump's whole life, and its part of the end."""
@@ -283,6 +282,7 @@ class Session:
             if not self._ending.is_set():
                 self._ended, self._abort = how, abort
                 self._ending.set()
+                log.info("association %s: %s", self._name, how)
 
     def _goodbye(self, pump: Pump, other: Pump) -> None:
         """Tell both peers, as far as their streams allow, and wait for them to close."""
