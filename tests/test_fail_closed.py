@@ -35,9 +35,7 @@ class Explodes:
         def explode(*_: object) -> bool:
             raise RuntimeError("PATIENT-1")
 
-        return [
-            Operator("explodes", ArgumentKind.FLAG, None, explode, {"type": "boolean"}, "raises", "subject.ae_title: {explodes: true}", opening_ok=True)
-        ]
+        return [Operator("explodes", ArgumentKind.FLAG, None, explode, {"type": "boolean"}, "raises", "subject.ae_title: {explodes: true}", opening_ok=True)]
 
 
 class Raises:
@@ -142,8 +140,8 @@ def _in_a_process_of_its_own(tmp_path: Path, prepare: str, audit: Path) -> tuple
         gate = hirules.load({str(_set(tmp_path / "set"))!r}, audit={str(audit)!r})
         assert all(gate.check(hirules.Request(action)).allowed for action in actions)
     """
-    body = f"""
-        print(json.dumps({{action: gate.check(hirules.Request(action)).allowed for action in actions}}))
+    body = """
+        print(json.dumps({action: gate.check(hirules.Request(action)).allowed for action in actions}))
     """
     source = textwrap.dedent(program) + textwrap.dedent(prepare) + textwrap.dedent(body)
     answer = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=False, timeout=120)

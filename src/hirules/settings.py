@@ -179,6 +179,10 @@ def _value(node: Node) -> Any:
 
 def _findings(document: Document, error: jsonschema.ValidationError) -> list[Finding]:
     """One mistake as findings, each where it stands."""
+    if error.validator == "anyOf" and isinstance(error.instance, dict):
+        # left out, or a mapping: the mapping was meant, so what is wrong inside is told
+        inside = [each for each in error.context or () if each.instance is not error.instance or each.validator != "type"]
+        return [finding for each in inside for finding in _findings(document, each)]
     here = [str(part) if isinstance(part, str) else part for part in error.absolute_path]
     schema_: dict[str, Any] = error.schema if isinstance(error.schema, dict) else {}
     if error.validator == "additionalProperties" and isinstance(error.instance, dict):

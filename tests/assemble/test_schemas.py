@@ -21,7 +21,11 @@ def test_what_plugins_add_is_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
     class Adds:
         @hookimpl
         def hirules_operators(self) -> list[Operator]:
-            return [Operator("sounds_like", ArgumentKind.FLAG, None, lambda *_: None, {"type": "boolean"}, "sounds like it", "subject.ae_title: {sounds_like: true}")]
+            return [
+                Operator(
+                    "sounds_like", ArgumentKind.FLAG, None, lambda *_: None, {"type": "boolean"}, "sounds like it", "subject.ae_title: {sounds_like: true}"
+                )
+            ]
 
     class Point:
         name, dist = "adds", None

@@ -17,7 +17,12 @@ from hirules.audit.store import FileStore, NotRecorded
 def test_a_line_is_appended_and_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     synced: list[int] = []
     really = os.fdatasync
-    monkeypatch.setattr(os, "fdatasync", lambda file: (synced.append(os.fstat(file).st_size), really(file))[1])
+
+    def sync(file: int) -> None:
+        synced.append(os.fstat(file).st_size)
+        really(file)
+
+    monkeypatch.setattr(os, "fdatasync", sync)
     path = tmp_path / "audit.jsonl"
     store = FileStore(path)
     store.append(b"one\n")

@@ -120,7 +120,10 @@ def test_attributes_are_collected_and_checked() -> None:
         Plugins([AddsText()]).attributes()
     with pytest.raises(PluginError, match="raised in `hirules_attributes`: OSError: no calendar"):
         Plugins([Fails()]).attributes()
-    assert Plugins([Denies()]).actions() == Plugins([Denies()]).operators() == Plugins([Denies()]).edits() == ()
+    denies = Plugins([Denies()])
+    assert denies.actions() == ()
+    assert denies.operators() == ()
+    assert denies.edits() == ()
 
 
 def test_facts_come_with_their_source() -> None:

@@ -27,9 +27,7 @@ from hirules.policy.truth import Scope, Truth
 
 VARIABLE = "HIRULES_OFFICE_CALENDAR"
 CLOSED = "context.office_closed"
-NOTED = frozenset(
-    name for group in ("retrieve", "metadata-update") for name in VOCABULARY.expand(group)
-)
+NOTED = frozenset(name for group in ("retrieve", "metadata-update") for name in VOCABULARY.expand(group))
 
 
 class OfficeCalendar:

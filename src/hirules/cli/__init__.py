@@ -1,9 +1,9 @@
 """The command line: one module a command, each with ``add`` (its arguments) and ``run`` (its exit code).
 
-    check    what is wrong with a policy set      decide   one request to one decision
-    explain  the same, with every rule            serve    the gateway
-    demo     the main job on real files           schema   the published schemas
-    plugins  what is installed
+check    what is wrong with a policy set      decide   one request to one decision
+explain  the same, with every rule            serve    the gateway
+demo     the main job on real files           schema   the published schemas
+plugins  what is installed
 """
 
 from __future__ import annotations

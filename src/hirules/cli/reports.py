@@ -29,9 +29,7 @@ def report(findings: Sequence[Finding], form: str) -> str:
 def _text(findings: Sequence[Finding]) -> str:
     errors = sum(found.is_error for found in findings)
     warnings = len(findings) - errors
-    summary = ", ".join(
-        f"{count} {word}{'' if count == 1 else 's'}" for count, word in ((errors, "error"), (warnings, "warning")) if count
-    )
+    summary = ", ".join(f"{count} {word}{'' if count == 1 else 's'}" for count, word in ((errors, "error"), (warnings, "warning")) if count)
     return f"{render(findings)}\n\n{summary}" if findings else "no findings"
 
 

@@ -62,9 +62,7 @@ def _check_names(request: Request, vocabulary: Vocabulary) -> None:
     parent = path.rpartition(".")[0]
     if '"' in path and "." in path.partition('"')[2]:
         raise InvalidRequest(f"`{path}` is no attribute of `{request.action}`: names are nested mappings, not joined by dots")
-    known = {
-        attribute.path for attribute in vocabulary.attributes.values() if request.action in attribute.actions and not attribute.path.endswith(">")
-    }
+    known = {attribute.path for attribute in vocabulary.attributes.values() if request.action in attribute.actions and not attribute.path.endswith(">")}
     hint = did_you_mean(path, known)
     if not hint:
         below = [name for name in vocabulary.names_below(path.partition(".")[0], request.action) if "<" not in name]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import signal
 import sys
-import threading
 from contextlib import ExitStack
 
 import msgspec
@@ -38,10 +38,8 @@ def run(arguments: argparse.Namespace) -> int:
         settings = _settings(arguments)
     except ValueError as error:
         return _usage(str(error))
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
     with ExitStack() as stack:
+        stopped = _signals(stack)
         parts = serving(settings)
         stack.callback(parts.close)
         try:
@@ -50,8 +48,25 @@ def run(arguments: argparse.Namespace) -> int:
             print(f"hirules: cannot listen: {(error.strerror or str(error)).lower()}", file=sys.stderr)
             return 1
         print(f"listening on {parts.options.ae_title}@{f'[{host}]' if ':' in host else host}:{port}", flush=True)
-        stop.wait()
+        os.read(stopped, 1)
     return 0
+
+
+def _signals(stack: ExitStack) -> int:
+    """A pipe from which a byte can be read once SIGTERM or SIGINT came.
+
+    The interpreter's own handler writes it, in whichever thread the signal arrives. A Python handler that sets
+    an Event or fills a queue runs in the main thread only, which may already be asleep on that Event.
+    """
+    reader, writer = os.pipe()
+    stack.callback(os.close, reader)
+    stack.callback(os.close, writer)
+    os.set_blocking(writer, False)
+    before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    stack.callback(signal.set_wakeup_fd, before)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    return reader
 
 
 def _start(parts: Serving, stack: ExitStack) -> tuple[str, int]:
@@ -88,5 +103,3 @@ def _dimse(arguments: argparse.Namespace, given: DimseSettings | None) -> DimseS
 def _usage(message: str) -> int:
     print(f"hirules serve: {message}", file=sys.stderr)
     return 2
-
-

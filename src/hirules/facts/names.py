@@ -73,8 +73,6 @@ def _leads_on(prefix: str, action: str, vocabulary: Vocabulary) -> bool:
     return any(path.startswith(prefix + ".") and action in attribute.actions for path, attribute in vocabulary.attributes.items())
 
 
-
-
 def _is_element(name: str) -> bool:
     if name.startswith("("):
         try:

@@ -1,7 +1,7 @@
 """Hooks: what a plugin may add. All of them stand in ``spec``; ``plugins`` loads the plugins that are allowed and asks each apart.
 
-    configuration (allow-list) ─▶ plugins: import, register, check ─▶ vocabulary, operators, edits ─▶ the policies
-                                                                  └▶ verdicts, facts, notifications ─▶ the gate
+configuration (allow-list) ─▶ plugins: import, register, check ─▶ vocabulary, operators, edits ─▶ the policies
+                                                              └▶ verdicts, facts, notifications ─▶ the gate
 """
 
 from hirules.hooks.plugins import PluginError, Plugins

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from hirules.cli import main
+from hirules.cli.demo_clients import Client
+
+
+@contextmanager
+def _serving(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str, int]]:
+    process = subprocess.Popen([sys.executable, "-m", "hirules.cli", "serve", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert line.startswith("listening on GATE@"), process.stderr.read() if process.stderr is not None else ""
+        host, _, port = line.strip().rpartition("@")[2].rpartition(":")
+        yield process, host, int(port)
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def test_it_listens_says_where_and_stops_on_a_signal(policies: Path, tmp_path: Path) -> None:
+    (tmp_path / "files").mkdir()
+    audit = tmp_path / "audit.jsonl"
+    arguments = ["--policies", str(policies), "--dimse", "GATE@127.0.0.1:0", "--upstream", f"embedded:{tmp_path / 'files'}", "--audit", str(audit)]
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with _serving(*arguments) as (process, host, port):
+            assert Client("WARD_9", "GATE", host, port).find("STUDY", PatientID="P").status == 0x0124
+            process.send_signal(number)
+            _, errors = process.communicate(timeout=60)
+            assert process.returncode == 0, errors
+            assert "Traceback" not in errors
+    assert audit.read_text(encoding="utf-8").count('"action":"c-find"') == 2
+
+
+def test_from_a_configuration(policies: Path, tmp_path: Path) -> None:
+    (tmp_path / "files").mkdir()
+    config = tmp_path / "c.yaml"
+    config.write_text(
+        "policies: policies\naudit: {file: audit.jsonl}\ndimse: {listen: GATE@127.0.0.1:0, upstream: 'embedded:files', drain_timeout: 0}\n", encoding="utf-8"
+    )
+    with _serving("--config", str(config)) as (_, host, port):
+        assert Client("WARD_9", "GATE", host, port).find("STUDY", PatientID="P").status == 0x0124
+    assert (tmp_path / "audit.jsonl").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "--dimse"),
+        (["--dimse", "GATE@127.0.0.1:0"], "--upstream"),
+        (["--dimse", "GATE@127.0.0.1:0", "--upstream", "embedded:x"], "--policies"),
+        (["--dimse", "GATE", "--upstream", "A@b:1"], "is no `AET@HOST:PORT`"),
+        (["--dimse", "GATE@h:1", "--upstream", "A@b"], "is no `AET@HOST:PORT`"),
+        (["--http", "127.0.0.1:8080"], "`--http` is not available in this version"),
+    ],
+)
+def test_usage(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["serve", *arguments]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_it_does_not_start_on_what_it_cannot_enforce(policies: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (policies / "q.yaml").write_text("hirules: 1\npolicy: q\nrules:\n  - {id: leaving, on: answer, deny: {}}\n", encoding="utf-8")
+    assert main(["serve", "--policies", str(policies), "--dimse", "GATE@127.0.0.1:0", "--upstream", "A@127.0.0.1:1"]) == 1
+    assert "q.yaml:4:5: error[not-enforceable]: the gateway cannot enforce `q/leaving`" in capsys.readouterr().err
+
+
+def test_it_does_not_start_where_it_cannot_record(policies: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["serve", "--policies", str(policies), "--dimse", "GATE@127.0.0.1:0", "--upstream", "A@127.0.0.1:1", "--audit", "/nowhere/audit.jsonl"]
+    assert main(arguments) == 1
+    assert "cannot write the record" in capsys.readouterr().err
+
+
+def test_a_port_that_is_taken(policies: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "files").mkdir()
+    common = ["--policies", str(policies), "--upstream", f"embedded:{tmp_path / 'files'}"]
+    with _serving(*common, "--dimse", "GATE@127.0.0.1:0") as (_, host, port):
+        assert main(["serve", *common, "--dimse", f"GATE@{host}:{port}"]) == 1
+    assert "cannot listen: address already in use" in capsys.readouterr().err
