@@ -9,8 +9,12 @@ from pydicom.data import get_testdata_file
 from hirules.healthimaging.standin import StandIn
 
 
+SESSION = boto3.Session()
+"""Reads the service's model once. A test that guards a session makes its own."""
+
+
 def make_client(url: str, session: Any = None, **config: Any) -> Any:
-    return (session or boto3.Session()).client(
+    return (session or SESSION).client(
         "medical-imaging",
         endpoint_url=url,
         region_name="us-east-1",
