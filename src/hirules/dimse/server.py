@@ -108,19 +108,18 @@ class Gateway:
                 return
             target = self._run if below else self._reject
             thread = threading.Thread(target=target, args=(session,), name=f"from-client {address[0]}:{address[1]}", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:
+                # no more threads: the client sees a closed connection and may come again
+                log.warning("association %s: no thread for it", address[0])
+                peer.close()
+                return
+            # under the lock, which the thread takes at its end: `stop` joins none that has not started
             if below:
                 self._sessions[session] = thread
             else:
                 self._rejections += 1
-        try:
-            thread.start()
-        except RuntimeError:
-            # no more threads: the client sees a closed connection and may come again
-            log.warning("association %s: no thread for it", address[0])
-            peer.close()
-            with self._lock:
-                if self._sessions.pop(session, None) is None:
-                    self._rejections -= 1
 
     def _run(self, session: Session) -> None:
         try:
