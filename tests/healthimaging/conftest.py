@@ -8,7 +8,6 @@ from pydicom.data import get_testdata_file
 
 from hirules.healthimaging.standin import StandIn
 
-
 SESSION = boto3.Session()
 """Reads the service's model once. A test that guards a session makes its own."""
 
