@@ -79,6 +79,12 @@ CODES: dict[str, str] = {
     "absent-matches": "a negated condition that opens also holds where the attribute is absent",
     "client-claim": "what opens a retrieve rests on what the client says",
     "row-elsewhere": "the path above `row_of` takes no part in it",
+    "unreadable": "a file or folder cannot be read",
+    "outside-folder": "a link leads out of the folder of the set",
+    "plugin": "a plugin cannot be loaded, or adds a name that exists",
+    "requirement": "a requirement of the set that is not loaded in that version",
+    "audit": "the record cannot be written",
+    "not-enforceable": "a rule that the gateway of this version cannot enforce",
 }
 """Every code with one sentence on what it is about."""
 

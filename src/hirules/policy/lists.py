@@ -62,8 +62,9 @@ def declared(source: Source, node: Node, files: Mapping[str, bytes]) -> tuple[Lo
         if not name or name[0] == "$" or not name.replace("_", "a").replace("-", "a").isalnum():
             source.error(key, "invalid-list", f"`{name}` is no name of a list", expected="letters, digits, `_` and `-`; the `$` stands only where it is used")
             continue
+        before = len(source.findings)
         one = _inline(source, name, value) if isinstance(value, SequenceNode) else _from_file(source, name, value, files)
-        if one is None:
+        if one is None or len(source.findings) > before:
             source.unusable.add(name)
         else:
             found.append(msgspec.structs.replace(one, declared_in=source.file, line=key.line))

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 from hirules.model.decision import SEVERITIES
@@ -21,7 +20,7 @@ from hirules.policy.edits import EDITS, EditArgument, EditKind
 from hirules.policy.operators import OPERATORS, ArgumentKind, Operator
 from hirules.policy.schema_tests import policy_test_schema
 
-__all__ = ["Schema", "policy_schema", "policy_set_schema", "policy_test_schema", "schemas", "text", "write"]
+__all__ = ["Schema", "policy_schema", "policy_set_schema", "policy_test_schema", "schemas", "text"]
 
 Schema = dict[str, Any]
 
@@ -38,12 +37,6 @@ def schemas(vocabulary: Vocabulary = VOCABULARY, operators: Mapping[str, Operato
         "policy-set": policy_set_schema(),
         "policy-test": policy_test_schema(vocabulary),
     }
-
-
-def write(folder: Path) -> None:
-    """Writes them into ``folder``, as they are published: ``python -c "from hirules.policy.schema import write; …"``."""
-    for name, schema in schemas().items():
-        (folder / f"{name}.schema.json").write_text(text(schema), encoding="utf-8")
 
 
 def text(schema: Schema) -> str:
