@@ -175,3 +175,18 @@ def kinds(events: list[Event]) -> list[str]:
 
 def forwarded(events: list[Event]) -> bytes:
     return b"".join(event.data for event in events if event.kind == "forward")
+
+
+def element(number: int, value: bytes) -> bytes:
+    """Of group 0000."""
+    return b"\0\0" + number.to_bytes(2, "little") + len(value).to_bytes(4, "little") + value
+
+
+def command_set(*elements: bytes) -> bytes:
+    """With its group length."""
+    body = b"".join(elements)
+    return element(0, len(body).to_bytes(4, "little")) + body
+
+
+FIND_PADDED = FIND.encode() + b"\0" * (len(FIND) % 2)
+FIND_ELEMENTS = (element(0x02, FIND_PADDED), element(0x100, b"\x20\0"), element(0x110, b"\x01\0"), element(0x700, b"\0\0"), element(0x800, b"\x01\0"))

@@ -1,6 +1,6 @@
 """The DIMSE gateway: a relay of PDUs in front of one upstream, with a decision before each request.
 
-server    listens                        session      one association, two pumps (all the I/O: with transport)
+server    listens                        session      one association; pump, its two directions; transport, its sockets
 relay     two directions, no I/O         flow         bytes of one direction → outputs, what to do
 pdu       framing (PS3.8 §9.3)           conversation what may be said: contexts, requests, responses
 message   command sets (PS3.7 Annex E)   ruling       a held request → gate → forward or answer

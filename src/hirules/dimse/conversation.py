@@ -9,7 +9,7 @@ Rule 3: the upstream asks for nothing but what it has the SCU role for, and an N
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import msgspec
 
@@ -29,9 +29,6 @@ from hirules.dimse.options import Options
 from hirules.dimse.sop_classes import belongs
 from hirules.model.decision import Decision
 from hirules.model.status import MISTYPED_ARGUMENT, NOT_AUTHORIZED, SOP_CLASS_NOT_SUPPORTED, UNRECOGNIZED_OPERATION
-
-if TYPE_CHECKING:
-    from hirules.dimse.flow import Flow
 
 PENDING: Final = frozenset({0xFF00, 0xFF01})
 """PS3.7 §C.1.3: more responses follow."""
@@ -83,7 +80,6 @@ class Conversation:
     INVARIANT: each access to the other's table is one atomic operation of a ``dict``.
     """
 
-    other_flow: Flow
     other: Conversation
 
     def __init__(self, association: Association, options: Options, *, from_upstream: bool) -> None:
@@ -93,6 +89,7 @@ class Conversation:
         lengths = association.acceptor_max_length, association.requestor_max_length
         self.max_length, self.sender_max_length = lengths[::-1] if from_upstream else lengths
         self.sent: dict[int, Outstanding] = {}
+        self.release_requested = False
 
     def usable(self, context: int) -> bool:
         """Whether messages may use it."""

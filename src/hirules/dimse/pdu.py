@@ -52,6 +52,8 @@ def data_pdus(context: int, kind: int, data: bytes, max_length: int) -> Iterator
 
 def message_pdus(context: int, command: bytes, data: bytes | None, max_length: int) -> bytes:
     """A whole message."""
+    if data is None and len(command) + PDV_HEADER_SIZE <= (max_length or NO_LIMIT_LENGTH):
+        return data_pdu(context, COMMAND | LAST, command)
     parts = list(data_pdus(context, COMMAND, command, max_length))
     if data is not None:
         parts.extend(data_pdus(context, 0, data, max_length))

@@ -26,12 +26,11 @@ class Relay:
         answered = Conversation(association, options, from_upstream=True)
         self.client, self.upstream = Flow(asked), Flow(answered)
         asked.other, answered.other = answered, asked
-        asked.other_flow, answered.other_flow = self.upstream, self.client
 
     def unfinished(self, ended: str) -> Iterator[Completed]:
         """Every decided request that will have no final response any more, each of them once."""
         for flow in (self.client, self.upstream):
-            sent = flow.conversation.sent
+            sent = flow.exchange.conversation.sent
             while sent:
                 _, request = sent.popitem()
                 if request.decision is not None:

@@ -2,9 +2,8 @@
 
     A-ASSOCIATE-RQ ─▶ decide ─▶ connect ─▶ upstream's A-ASSOCIATE-AC ─▶ two pumps ─▶ the end of both legs
 
-A pump reads from its source and does the outputs of its :class:`Flow`. A :class:`Lane` is what is sent
-to one peer: its lock is held for a whole message, so that an answer made here never comes between.
-INVARIANT: a pump takes the lock of the other lane only while it does not hold its own.
+Whichever side ends it, both peers are told as far as their streams allow, and what was decided and has
+no final response is completed in the record.
 """
 
 from __future__ import annotations
@@ -13,13 +12,11 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Sequence
 
 from hirules.dimse.association import Association, AssociationError, decode_acceptance, decode_request
-from hirules.dimse.flow import Flow
 from hirules.dimse.negotiation import acceptance_downstream, calls_us, request_upstream
 from hirules.dimse.options import Options
-from hirules.dimse.outputs import Abort, Answer, Buffer, Completed, Decide, Dropped, Ended, Forward, Refused, Ruling
+from hirules.dimse.outputs import Completed
 from hirules.dimse.pdu import (
     A_ABORT,
     A_ASSOCIATE_AC,
@@ -31,6 +28,7 @@ from hirules.dimse.pdu import (
     abort_pdu,
     reject_pdu,
 )
+from hirules.dimse.pump import Lane, Pump
 from hirules.dimse.relay import Relay
 from hirules.dimse.ruling import Desk, Gate, LookupOf, Rejection, decide_association, place_of
 from hirules.dimse.transport import (
@@ -40,10 +38,8 @@ from hirules.dimse.transport import (
     cut,
     drain,
     established,
-    finish_sending,
     low_latency,
     receive_pdu,
-    send,
 )
 from hirules.model.decision import AssociateStatus, Decision
 
@@ -61,27 +57,6 @@ class _NotMade(Exception):
     def __init__(self, why: str, pdu: bytes = b"") -> None:
         super().__init__(why)
         self.pdu = pdu
-
-
-class Lane:
-    """What is sent to one peer."""
-
-    def __init__(self, peer: socket.socket) -> None:
-        self.peer = peer
-        self.lock = threading.Lock()
-        self.finished = False
-
-    def finish(self, pdu: bytes) -> None:
-        """The last PDU, if any, and the end of the stream; once. Whoever calls holds the lock."""
-        if self.finished:
-            return
-        self.finished = True
-        try:
-            if pdu:
-                self.peer.send(pdu, socket.MSG_DONTWAIT)
-        except OSError:
-            log.debug("a peer was gone, or did not read, when it was told the end")
-        finish_sending(self.peer)
 
 
 class Session:
@@ -304,60 +279,6 @@ class Session:
 
     def _complete(self, desk: Desk, decision: Decision, outcome: dict[str, object]) -> None:
         desk.complete(Completed(decision, outcome))
-
-
-class Pump:
-    """One direction at work: ``source``, the peer on ``side``, to ``out``. ``holds`` while a message is open on that lane."""
-
-    def __init__(self, side: str, source: socket.socket, flow: Flow, out: Lane, back: Lane, desk: Desk) -> None:
-        self.side = side
-        self.source = source
-        self.flow = flow
-        self.holds = False
-        self.ended = ""
-        self.abort = b""
-        self.out = out
-        self.back = back
-        self.done = threading.Event()
-        self._desk = desk
-
-    def take(self, data: memoryview) -> None:
-        """Feed ``data`` and do what comes of it."""
-        outputs = self.flow.feed(data)
-        reply: Ruling | None = None
-        while True:
-            try:
-                output = outputs.send(reply)
-            except StopIteration:
-                return
-            reply = None
-            match output:
-                case Forward(pieces, complete):
-                    self._forward(pieces, complete)
-                case Decide(message):
-                    reply = self._desk.rule(message)
-                case Answer(pdus):
-                    with self.back.lock:
-                        self.back.peer.sendall(pdus)
-                case Completed():
-                    self._desk.complete(output)
-                case Refused():
-                    self._desk.refused(output)
-                case Dropped(why):
-                    log.warning("dropped: %s", why)
-                case Abort(reason, why):
-                    self.ended, self.abort = f"broken: {why}", abort_pdu(reason)
-                case Ended(how):
-                    self.ended = how
-
-    def _forward(self, pieces: Sequence[Buffer], complete: bool) -> None:
-        if not self.holds:
-            self.out.lock.acquire()
-            self.holds = True
-        send(self.out.peer, pieces)
-        if complete:
-            self.holds = False
-            self.out.lock.release()
 
 
 def _reject(status: AssociateStatus) -> bytes:

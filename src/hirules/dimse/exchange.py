@@ -1,0 +1,309 @@
+"""The messages of one direction: from fragments to what becomes of each message.
+
+    first fragment of a command set ─▶ IN_COMMAND ─▶ request?  HOLDING ─▶ decide ─▶ forward or answer
+                                                  ├▶ C-STORE?  PASSING, decided at its first data fragment
+                                                  ├▶ response? PASSING
+                                                  └▶ refused?  SWALLOWING, answered when its data set is over
+
+Rule 1: nothing of a request is forwarded before it is decided.
+Rule 2: a mistake within one message is answered with a failure response. Only where it is not known
+        any more which bytes belong to what, or where nothing can be answered, the stream is broken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Final
+
+from hirules.dimse.conversation import Conversation, Mistake, Outstanding, too_large
+from hirules.dimse.message import C_CANCEL_RQ, C_ECHO_RQ, C_STORE_RQ, RESPONSE, Command, CommandError, parse_command
+from hirules.dimse.outputs import Answer, Buffer, Completed, Decide, Dropped, Forward, Message, Output, Refused, Ruling
+from hirules.dimse.pdu import INVALID_PARAMETER, message_pdus
+from hirules.dimse.response import response
+from hirules.model.status import PROCESSING_FAILURE
+
+Outputs = Generator[Output, Ruling | None, None]
+
+IDLE: Final = 0
+"""Between messages."""
+IN_COMMAND: Final = 1
+HOLDING: Final = 2
+"""A request's data set is collected."""
+PASSING: Final = 3
+"""A data set is cut through; ``open`` once its first fragment was seen to belong to the command."""
+SWALLOWING: Final = 4
+"""Data sets of refused messages; ``_owed`` of them are still to come."""
+
+_INTERLEAVED: Final = Mistake(PROCESSING_FAILURE, "messages are interleaved")
+_OTHER_CONTEXT: Final = Mistake(PROCESSING_FAILURE, "command and data set are on different contexts")
+
+
+class Broken(Exception):
+    """The stream is broken: ``reason`` is that of the A-ABORT (PS3.8 §9.3.8)."""
+
+    def __init__(self, why: str, reason: int = INVALID_PARAMETER) -> None:
+        super().__init__(why)
+        self.reason = reason
+
+
+class Exchange:
+    """See the module's own page. ``pieces`` wait to be forwarded, in their order with every output."""
+
+    def __init__(self, conversation: Conversation) -> None:
+        self.conversation = conversation
+        self.state = IDLE
+        self.context = 0
+        self.open = False
+        self.pieces: list[Buffer] = []
+        # the message
+        self._parsed = Command({}, b"")
+        self._command = bytearray()
+        self._request: Command | None = None
+        self._data = bytearray()
+        self._held = b""
+        self._owed = 0
+        self._finished: Outstanding | None = None
+        # what waits to be told
+        self._notices: list[Refused | Dropped] = []
+        self._answers: list[tuple[bytes, Completed | None]] = []
+
+    def collect(self, fragment: memoryview) -> None:
+        """Bytes of a fragment that is not cut through."""
+        options = self.conversation.options
+        if self.state == IN_COMMAND:
+            self._command += fragment
+            if len(self._command) > options.command_size:
+                raise Broken("a command set above the limit")
+        elif self.state == HOLDING:
+            self._data += fragment
+            assert self._request is not None
+            if len(self._data) > self.conversation.cap(self._request):
+                self._data.clear()
+                self._refuse(self._request, too_large(self._request))
+                self._swallow(1)
+
+    def begin_fragment(self, context: int, command: bool) -> Outputs:
+        """A fragment that does not simply go on with the open data set."""
+        if self.state == IDLE:
+            if not command:
+                raise Broken("a data set without a command")
+            self._begin_command(context)
+        elif self.state == IN_COMMAND:
+            if not command or context != self.context:
+                raise Broken("a command set is interrupted")
+        elif command:
+            # the message before has not got its data set: neither is carried out, both are answered
+            if self.state != SWALLOWING:
+                self._refuse_unopened(_INTERLEAVED)
+            self._begin_command(context)
+        elif self.state != SWALLOWING and context != self.context:
+            self._refuse_unopened(_OTHER_CONTEXT)
+        elif self.state == PASSING and not self.open:
+            yield from self._open_data_set()
+        yield from self._report()
+
+    def _begin_command(self, context: int) -> None:
+        if not self.conversation.usable(context):
+            # there is no context on which a response could be sent
+            raise Broken("a presentation context that was not accepted")
+        self.state, self.context = IN_COMMAND, context
+        self._command.clear()
+
+    def part_complete(self) -> Outputs:
+        """The last fragment of a command set or data set is there."""
+        if self.state == IN_COMMAND:
+            yield from self._command_complete(bytes(self._command))
+        elif self.state == HOLDING:
+            assert self._request is not None
+            self.state = IDLE
+            data = bytes(self._data)
+            self._data = bytearray()
+            yield from self._decide(self._request, data)
+        elif self.state == PASSING:
+            self.state, self.open = IDLE, False
+            yield from self._finish()
+        else:
+            self._owed -= 1
+            if not self._owed:
+                self.state = IDLE
+        yield from self._report()
+
+    def _command_complete(self, raw: bytes) -> Outputs:
+        try:
+            # the pending responses to one request are the same bytes again and again
+            self._parsed = command = self._parsed if raw == self._parsed.raw else parse_command(raw)
+        except CommandError as error:
+            parsed = self._not_strict(raw, error)
+            if isinstance(parsed, Mistake):
+                self._refuse_command(Command(error.values, raw), parsed)
+                return
+            command = parsed
+        if not {"CommandField", "CommandDataSetType"} <= command.values.keys():
+            raise Broken("a command set without its field or data set type")
+        if self._owed:
+            self._refuse_command(command, _INTERLEAVED)
+        elif command.field & RESPONSE:
+            yield from self._response(command)
+        elif command.field == C_CANCEL_RQ:
+            yield from self._cancel(command)
+        else:
+            yield from self._request_complete(command)
+
+    def _not_strict(self, raw: bytes, error: CommandError) -> Command | Mistake:
+        """A response of the upstream that only has more than PS3.7 lists, or why the request is refused."""
+        field = error.values.get("CommandField")
+        if isinstance(field, int) and field & RESPONSE and self.conversation.from_upstream:
+            try:
+                return parse_command(raw, lenient=True)
+            except CommandError as mistake:
+                raise Broken(f"a response with {mistake}") from None
+        needed = {"CommandField", "CommandDataSetType", "MessageIDBeingRespondedTo" if field == C_CANCEL_RQ else "MessageID"}
+        if not needed <= error.values.keys() or needed & error.ambiguous or (isinstance(field, int) and field & RESPONSE):
+            raise Broken(f"a command set with {error}")
+        return Mistake(error.status, str(error))
+
+    def _request_complete(self, command: Command) -> Outputs:
+        if "MessageID" not in command.values:
+            raise Broken("a request without a message id")
+        mistake = self.conversation.mistake(command, self.context)
+        if mistake is not None:
+            self._refuse_command(command, mistake)
+        elif command.field == C_STORE_RQ:
+            self.state, self._request = PASSING, command
+        elif command.has_data_set:
+            self.state, self._request = HOLDING, command
+            self._data.clear()
+        else:
+            self.state = IDLE
+            yield from self._decide(command, None)
+
+    def _decide(self, command: Command, data: bytes | None) -> Outputs:
+        """Forward a whole request, or queue its answer."""
+        ruling = Ruling(command=command.raw)
+        if command.field != C_ECHO_RQ:
+            ruling = yield from self._ask(command, data)
+        if ruling.command is None:
+            return
+        self.conversation.register(command, self.context, ruling.decision)
+        self.pieces.append(message_pdus(self.context, ruling.command, ruling.data, self.conversation.max_length))
+
+    def _open_data_set(self) -> Outputs:
+        """The first fragment of a data set that is cut through: decide a C-STORE, then send its command."""
+        if self._request is not None:
+            command, ruling = self._request, Ruling(command=self._request.raw)
+            if self.conversation.decides(command):
+                ruling = yield from self._ask(command, None)
+            if ruling.command is None:
+                self._swallow(1)
+                return
+            self.conversation.register(command, self.context, ruling.decision)
+            self._held = self._framed(ruling.command)
+            self._request = None
+        self.pieces.append(self._held)
+        self.open = True
+
+    def _ask(self, command: Command, data: bytes | None) -> Generator[Output, Ruling | None, Ruling]:
+        yield from self.flush()
+        message = Message(command, self.conversation.contexts[self.context], data, self.conversation.from_upstream)
+        ruling = yield Decide(message)
+        if ruling is None:
+            raise TypeError("Decide takes a Ruling")
+        if ruling.command is None:
+            completed = None if ruling.decision is None else Completed(ruling.decision, {"Status": ruling.status})
+            assert ruling.answer is not None
+            self._answers.append((self._answer(ruling.answer), completed))
+        return ruling
+
+    def _response(self, command: Command) -> Outputs:
+        if not isinstance(command.values.get("Status"), int):
+            raise Broken("a response without a status")
+        request = self.conversation.answered(command, self.context)
+        if isinstance(request, str):
+            yield from self._drop(command, request)
+            return
+        if self.conversation.settle(command, request):
+            self._finished = request
+        if command.has_data_set:
+            self.state, self._request, self._held = PASSING, None, self._framed(command.raw)
+            return
+        self.state = IDLE
+        self.pieces.append(self._framed(command.raw))
+        yield from self._finish()
+
+    def _cancel(self, command: Command) -> Outputs:
+        why = self.conversation.not_cancellable(command, self.context)
+        if why is not None:
+            yield from self._drop(command, why)
+            return
+        self.state = IDLE
+        self.pieces.append(self._framed(command.raw))
+
+    def _finish(self) -> Outputs:
+        """The final response has gone through."""
+        finished, self._finished = self._finished, None
+        if finished is not None and finished.decision is not None:
+            yield from self.flush()
+            yield Completed(finished.decision, finished.outcome())
+
+    # -- refusals ---------------------------------------------------------------------------------
+
+    def _refuse_command(self, command: Command, mistake: Mistake) -> None:
+        """Answer a request as far as one can, drop what has no response; its data set is swallowed."""
+        if command.field & RESPONSE or command.field == C_CANCEL_RQ:
+            self._notices.append(Dropped(mistake.why))
+        elif "MessageID" not in command.values:
+            raise Broken("a request without a message id")
+        else:
+            self._refuse(command, mistake)
+        self._swallow(self._owed + command.has_data_set)
+
+    def _refuse_unopened(self, mistake: Mistake) -> None:
+        """The message whose data set was expected is not carried out."""
+        if self.open or self._request is None:
+            raise Broken(mistake.why)
+        self._refuse(self._request, mistake)
+        self._request = None
+        self._data.clear()
+        self._swallow(1)
+
+    def _refuse(self, command: Command, mistake: Mistake) -> None:
+        message = Message(command, self.conversation.contexts[self.context], None, self.conversation.from_upstream)
+        self._notices.append(Refused(message, mistake.status, mistake.why))
+        self._answers.append((self._answer(response(command, mistake.status, mistake.why)), None))
+
+    def _drop(self, command: Command, why: str) -> Outputs:
+        yield from self.flush()
+        yield Dropped(why)
+        self._swallow(int(command.has_data_set))
+
+    def _swallow(self, owed: int) -> None:
+        self._owed = owed
+        self.state = SWALLOWING if owed else IDLE
+
+    # -- telling ----------------------------------------------------------------------------------
+
+    def _framed(self, command: bytes) -> bytes:
+        return message_pdus(self.context, command, None, self.conversation.max_length)
+
+    def _answer(self, command: bytes) -> bytes:
+        return message_pdus(self.context, command, None, self.conversation.sender_max_length)
+
+    def _report(self) -> Outputs:
+        """What was refused, and the answers once the sender has finished its messages."""
+        if not self._notices and not self._answers:
+            return
+        yield from self.flush()
+        notices, self._notices = self._notices, []
+        yield from notices
+        if self.state == IDLE:
+            answers, self._answers = self._answers, []
+            for pdus, completed in answers:
+                yield Answer(pdus)
+                if completed is not None:
+                    yield completed
+
+    def flush(self) -> Outputs:
+        """Forward what waits for it."""
+        if self.pieces:
+            pieces, self.pieces = self.pieces, []
+            yield Forward(pieces, complete=not self.open)
