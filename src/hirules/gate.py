@@ -18,7 +18,7 @@ import msgspec
 from hirules.audit import DecisionRecord, LookupCost, NotRecorded, Recorder
 from hirules.audit.record import RecordedError
 from hirules.facts import Answer, Lookups
-from hirules.facts.names import strange_names
+from hirules.facts.names import Names
 from hirules.facts.reads import Reads, reads
 from hirules.hooks import Facts, Plugins
 from hirules.hooks.failure import told
@@ -69,10 +69,13 @@ class Gate:
         lookups: Lookups | None = None,
         operators: Mapping[str, Operator] = OPERATORS,
         edits: Mapping[str, EditKind] = EDITS,
+        unlisted_operations: str | Sequence[str] = "refuse",
         now: Callable[[Request], datetime] = now_of_clock,
     ) -> None:
         self.policies = policies
-        self._vocabulary = policies.vocabulary
+        self.unlisted_operations = unlisted_operations
+        """HealthImaging operations that are no action: ``refuse`` or ``allow`` them all, or the names of those that pass."""
+        self._names = Names(policies.vocabulary)
         self._plugins = plugins if plugins is not None else Plugins()
         self._recorder = recorder if recorder is not None else Recorder(None, policies.vocabulary)
         self._lookups = lookups if lookups is not None else Lookups(policies.vocabulary)
@@ -121,9 +124,9 @@ class Gate:
         return decision
 
     def _decide(self, request: Request, now: datetime, costs: list[LookupCost], trace: Trace | None) -> Decision:
-        if request.action not in self._vocabulary.actions:
+        if request.action not in self.policies.vocabulary.actions:
             return self._refusal(request, "there is no such action")
-        if strange := strange_names(request, self._vocabulary):
+        if strange := self._names.strange(request):
             return self._refusal(request, "the request has an attribute that its action does not have", strange[0])
         request = replaced(request, context={**request.context, "now": now})
         verdicts = self._plugins.verdicts(request)

@@ -2,12 +2,16 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Any
 
+import boto3
 import pytest
+from botocore.config import Config
 
 import hirules
 from hirules.assemble.gates import check_set
-from hirules.settings import Settings
+from hirules.healthimaging.standin import StandIn
+from hirules.settings import HealthImagingSettings, Settings
 
 POLICY = "hirules: 1\npolicy: p\nrules:\n  - {id: all, on: c-find, when: {subject.ae_title: A}, allow: {}}\n"
 
@@ -65,3 +69,21 @@ def test_warnings_do_not_keep_a_set_from_loading(tmp_path: Path, caplog: pytest.
         hirules.load(tmp_path)
     assert "p.yaml:4:5" in caplog.text
     assert [found.severity for found in check_set(tmp_path)] == ["warning"]
+
+
+def test_the_guard_takes_what_the_configuration_says_of_other_operations(tmp_path: Path) -> None:
+    (tmp_path / "p.yaml").write_text(POLICY, encoding="utf-8")
+    settings = Settings(healthimaging=HealthImagingSettings(unlisted_operations=("GetDatastore",)))
+    for config, passes in ((Settings(), False), (settings, True)):
+        with StandIn() as service:
+            client: Any = boto3.client(
+                "medical-imaging", region_name="us-east-1", endpoint_url=service.url, aws_access_key_id="x", aws_secret_access_key="x",
+                config=Config(inject_host_prefix=False),
+            )  # fmt: skip
+            hirules.healthimaging.guard(client, hirules.load(tmp_path, config=config))
+            if passes:
+                client.get_datastore(datastoreId=service.datastore_id)
+            else:
+                with pytest.raises(client.exceptions.AccessDeniedException):
+                    client.get_datastore(datastoreId=service.datastore_id)
+            assert service.counts["GetDatastore"] == int(passes)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from hirules.facts.names import strange_names
+from hirules.facts.names import Names
 from hirules.model.request import Request
 from hirules.model.vocabulary import VOCABULARY
 
@@ -21,7 +21,7 @@ from hirules.model.vocabulary import VOCABULARY
     ids=lambda request: str(request.action),
 )
 def test_what_the_action_has(request_: Request) -> None:
-    assert strange_names(request_, VOCABULARY) == ()
+    assert Names(VOCABULARY).strange(request_) == ()
 
 
 @pytest.mark.parametrize(
@@ -44,4 +44,4 @@ def test_what_the_action_has(request_: Request) -> None:
     ],
 )
 def test_what_it_does_not_have(request_: Request, strange: tuple[str, ...]) -> None:
-    assert strange_names(request_, VOCABULARY) == strange
+    assert Names(VOCABULARY).strange(request_) == strange

@@ -64,6 +64,7 @@ def build(
         lookups=Lookups(policies.vocabulary, seconds=facts.deadline, cache_seconds=facts.cache, cache_size=facts.cache_size),
         operators=language.operators,
         edits=language.edits,
+        unlisted_operations=settings.healthimaging.unlisted_operations,
         now=now,
     )
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from hirules.facts.names import strange_names
+from hirules.facts.names import Names
 from hirules.model.path import spell_name
 from hirules.model.reading import Fields
 from hirules.model.request import Request
@@ -55,7 +55,7 @@ def read_request(data: bytes, vocabulary: Vocabulary, *, json_only: bool = False
 def _check_names(request: Request, vocabulary: Vocabulary) -> None:
     if request.resource is not None and not vocabulary.actions[request.action].has_resource:
         raise InvalidRequest(f"`{request.action}` has no `resource`")
-    strange = strange_names(request, vocabulary)
+    strange = Names(vocabulary).strange(request)
     if not strange:
         return
     path = strange[0]

@@ -13,12 +13,26 @@ _OF_GATEWAY = frozenset({"context.removed_keys"})
 """What the gateway tells the record; no rule reads it."""
 
 
-def strange_names(request: Request, vocabulary: Vocabulary) -> tuple[str, ...]:
-    """Every path in ``request`` that its action does not have, sorted. The action itself is known."""
-    return tuple(sorted(_strange(request, vocabulary)))
+class Names:
+    """The names that requests may carry, by root and action."""
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self.vocabulary = vocabulary
+        self._known: dict[tuple[str, str], frozenset[str]] = {}
+
+    def strange(self, request: Request) -> tuple[str, ...]:
+        """Every path in ``request`` that its action does not have, sorted. The action itself is known."""
+        return tuple(sorted(_strange(request, self)))
+
+    def below(self, root: str, action: str) -> frozenset[str]:
+        """The first names that a request for ``action`` may carry below ``root``."""
+        known = self._known.get((root, action))
+        if known is None:
+            known = self._known[root, action] = self.vocabulary.names_below(root, action)
+        return known
 
 
-def _strange(request: Request, vocabulary: Vocabulary) -> Iterator[str]:
+def _strange(request: Request, names: Names) -> Iterator[str]:
     action = request.action
     roots: list[tuple[str, Mapping[str, object]]] = [
         ("subject", request.subject),
@@ -32,13 +46,13 @@ def _strange(request: Request, vocabulary: Vocabulary) -> Iterator[str]:
     if type(request.instance) is dict:
         roots.append(("instance", request.instance))
     for root, fields in roots:
-        known = vocabulary.names_below(root, action)
+        known = names.below(root, action)
         for name, value in fields.items():
             path = f"{root}.{_spelled(name)}"
             if not (name in known or ("<Keyword>" in known and _is_element(name)) or path in _OF_GATEWAY):
                 yield path
             elif type(value) is dict:  # a data set from the wire is lazy, and has been read strictly
-                yield from _below(path, value, action, vocabulary)
+                yield from _below(path, value, action, names.vocabulary)
 
 
 def _below(prefix: str, fields: Mapping[str, object], action: str, vocabulary: Vocabulary) -> Iterator[str]:

@@ -24,17 +24,20 @@ _GUARDS: WeakKeyDictionary[BaseClient, Calls] = WeakKeyDictionary()
 _SESSIONS: WeakKeyDictionary[Any, tuple[Gate, Callable[..., None]]] = WeakKeyDictionary()
 
 
-def guard(client_or_session: Any, gate: Gate, subject: Subject = None, *, unlisted: Unlisted = "refuse", lookup_client: Any = None) -> None:
+def guard(client_or_session: Any, gate: Gate, subject: Subject = None, *, unlisted: Unlisted | None = None, lookup_client: Any = None) -> None:
     """Decide every call of this client, or of every HealthImaging client that the session makes from now on.
 
     ``subject``   who asks: a mapping, or a callable that is asked at every call
-    ``unlisted``  operations that are no action: ``"refuse"``, ``"allow"``, or the names of those that pass (``["GetDatastore"]``)
+    ``unlisted``  operations that are no action: ``"refuse"``, ``"allow"``, or the names of those that pass (``["GetDatastore"]``);
+                  without it what the gate's configuration says, which refuses where it says nothing
     ``lookup_client``  asks for facts; without it a client of the guard's own, with the credentials and endpoint of the guarded one
 
     Raises ``ValueError`` for a policy set with rules on ``answer`` or ``release``: this version decides calls, not what they bring.
     Guarding again with the same gate changes only these options; with another gate it is a ``ValueError``.
     """
     _enforceable(gate)
+    if unlisted is None:
+        unlisted = getattr(gate, "unlisted_operations", "refuse")
     if hasattr(client_or_session, "meta"):
         _guard_client(client_or_session, gate, subject, unlisted, lookup_client)
     else:
