@@ -5,10 +5,11 @@
 # make install   the environment in .venv, with the tools of development; another Python: make install PYTHON=python3.12
 
 .DELETE_ON_ERROR:
-.PHONY: install demo peers test lint format bench clean
+.PHONY: install demo peers test lint format schemas bench clean
 
 BIN := .venv/bin
-PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+# setuptools warns of any editable install whose packages lie in two folders
+PIP := PYTHONWARNINGS=ignore $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 install: .venv/installed-dev
 
@@ -41,7 +42,16 @@ format: install
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+# The published schemas, as the code says them; tests compare.
+schemas: install
+	@for name in audit-record configuration policy policy-set policy-test; do \
+		$(BIN)/hirules schema $$name > schemas/$$name.schema.json.new || exit 1; \
+		mv schemas/$$name.schema.json.new schemas/$$name.schema.json; \
+	done
+
 bench: install peers
+	$(BIN)/python -m benchmarks.install
+	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.relay
 
 clean:

@@ -33,7 +33,10 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_list_of_packages_is_that_of_the_source() -> None:
-    packages = {"hirules"} | {".".join(path.parent.relative_to(ROOT / "src").parts) for path in (ROOT / "src" / "hirules").rglob("__init__.py")}
+    """Folders of data are packages too, for setuptools."""
+    packages = {
+        ".".join(path.parent.relative_to(ROOT / "src").parts) for path in (ROOT / "src" / "hirules").rglob("*") if path.is_file() and path.suffix != ".pyc"
+    }
     assert set(PROJECT["tool"]["setuptools"]["packages"]) == packages | {"hirules.schemas"}
 
 
