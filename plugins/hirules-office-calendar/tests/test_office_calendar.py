@@ -12,19 +12,8 @@ from hirules.gate import Gate, now_of_caller
 from hirules.settings import Settings
 
 CHRISTMAS = date(2026, 12, 25)
-POLICY = """
-hirules: 1
-policy: closed-days
-rules:
-  - id: no-release-on-closed-days
-    on: c-move
-    when: {context.office_closed: true}
-    deny: {reason: releases are approved on working days}
-  - id: retrieve
-    on: [c-get, c-move]
-    when: {context.now: {closed_day: false}}
-    allow: {}
-"""
+README = Path(__file__).parents[1] / "README.md"
+POLICY = next(block for block in README.read_text(encoding="utf-8").split("```yaml\n")[1:] if block.startswith("hirules: 1")).partition("```")[0]
 
 
 def _gate(folder: Path, plugin: object) -> Gate:

@@ -29,7 +29,8 @@ def run(arguments: argparse.Namespace) -> int:
         folder, only = (path.parent, path.name) if path.is_file() else (path, None)
         for found in check_set(folder, settings=settings):
             if only is None or found.file == only:
-                findings.append(msgspec.structs.replace(found, file=str(folder / found.file)))
+                of_set = found.code != "plugin"
+                findings.append(msgspec.structs.replace(found, file=str(folder / found.file)) if of_set else found)
     findings = list(ordered(findings))
     print(report(findings, arguments.format))
     return 1 if any(found.is_error for found in findings) else 0
