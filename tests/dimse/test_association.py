@@ -43,6 +43,12 @@ def test_an_acceptance_says_which_contexts_and_roles_hold() -> None:
     assert agreed.accepted
 
 
+def test_a_role_that_was_not_proposed_cannot_be_accepted() -> None:
+    agreed = decode_acceptance(acceptance(), decode_request(request(contexts=[FIND, GET, CT])))
+    assert agreed.contexts[5].accepted
+    assert not agreed.contexts[5].scp_role
+
+
 def test_a_private_sop_class_is_a_context_like_any_other() -> None:
     assert decode_request(request(contexts=[PRIVATE])).contexts[1].abstract_syntax == PRIVATE
 

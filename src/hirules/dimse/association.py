@@ -17,12 +17,14 @@ APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"
 _ITEM = struct.Struct(">BxH")
 _FIXED = 74
 """Length of an A-ASSOCIATE-RQ or -AC up to its first item."""
+_DEFAULT_ROLES = (True, False)
 
 
 class Context(msgspec.Struct, frozen=True):
     """A presentation context: ``transfer_syntax`` is the accepted one, ``None`` where it was not accepted.
 
-    ``scu_role`` and ``scp_role`` are the requestor's (PS3.7 §D.3.3.4); without negotiation it is the SCU.
+    ``scu_role`` and ``scp_role`` are the requestor's (PS3.7 §D.3.3.4), proposed and then accepted; without
+    negotiation it is the SCU.
     """
 
     id: int
@@ -112,7 +114,7 @@ def decode_request(pdu: bytes, address: str = "", port: int = 0) -> Association:
     contexts: dict[int, Context] = {}
     user, items = _read(pdu, 0x20)
     for offset, end in items:
-        context = _proposed(pdu, offset, end)
+        context = _proposed(pdu, offset, end, user.roles)
         if context.id in contexts:
             raise AssociationError("a presentation context id is repeated")
         contexts[context.id] = context
@@ -148,8 +150,9 @@ def decode_acceptance(pdu: bytes, requested: Association) -> Association:
         if context is None or number in answered:
             raise AssociationError("an answer to a presentation context that was not proposed")
         answered.add(number)
-        scu, scp = user.roles.get(context.abstract_syntax, (True, False))
-        contexts[number] = msgspec.structs.replace(context, transfer_syntax=transfer_syntax, scu_role=scu, scp_role=scp)
+        scu, scp = user.roles.get(context.abstract_syntax, _DEFAULT_ROLES)
+        # the acceptor cannot give a role that was not proposed
+        contexts[number] = msgspec.structs.replace(context, transfer_syntax=transfer_syntax, scu_role=scu, scp_role=scp and context.scp_role)
     return msgspec.structs.replace(requested, contexts=contexts, acceptor_max_length=user.max_length, accepted=True)
 
 
@@ -191,7 +194,7 @@ def _items(pdu: bytes, offset: int, end: int) -> Iterator[tuple[int, int, int]]:
         offset += length
 
 
-def _proposed(pdu: bytes, offset: int, end: int) -> Context:
+def _proposed(pdu: bytes, offset: int, end: int, roles: Mapping[str, tuple[bool, bool]]) -> Context:
     """PS3.8 Table 9-13."""
     if end - offset < 4:
         raise AssociationError("a presentation context is too short")
@@ -204,7 +207,8 @@ def _proposed(pdu: bytes, offset: int, end: int) -> Context:
         (abstract if kind == 0x30 else transfer).append(_uid(pdu, begin, stop))
     if len(abstract) != 1 or not transfer or not number % 2:
         raise AssociationError("a presentation context is malformed")
-    return Context(number, abstract[0], proposed=tuple(transfer))
+    scu, scp = roles.get(abstract[0], _DEFAULT_ROLES)
+    return Context(number, abstract[0], proposed=tuple(transfer), scu_role=scu, scp_role=scp)
 
 
 def _answered(pdu: bytes, offset: int, end: int) -> tuple[int, str | None]:
