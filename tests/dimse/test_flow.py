@@ -157,3 +157,16 @@ def test_data_without_a_command_after_a_message_without_data_is_no_part_of_it() 
     events = take(flow, sent + pdvs((ON[GRAYSCALE_PRINT_META], 2, IDENTIFIER)))
     assert kinds(events) == ["decide", "forward", "abort"]
     assert forwarded(events) == sent
+
+
+@given(st.integers(0, len(CONVERSATION)), st.integers(0, 12), st.binary(max_size=8), st.integers(0, len(CONVERSATION)), st.booleans())
+def test_a_damaged_stream_forwards_only_single_pdvs_on_accepted_contexts(at: int, removed: int, noise: bytes, cut: int, refuse: bool) -> None:
+    damaged = CONVERSATION[:at] + noise + CONVERSATION[at + removed :]
+    passed = forwarded(take(relay().client, [damaged[:cut], damaged[cut:]], deny if refuse else allow))
+    while len(passed) >= 12:
+        length = int.from_bytes(passed[2:6], "big")
+        if passed[0] == 4:
+            assert int.from_bytes(passed[6:10], "big") == length - 4
+            assert passed[10] in ON.values()
+            assert passed[11] <= 3
+        passed = passed[6 + length :]
