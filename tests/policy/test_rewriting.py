@@ -5,8 +5,11 @@ from typing import Any
 
 import pytest
 import yaml
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence as DicomSequence
 
-from hirules.model.request import Request
+from hirules.model.dataset import DatasetView
+from hirules.model.request import Request, plain
 from hirules.policy.evaluate import Verdict, evaluate
 from tests.policy.deciding import NOW, decide, policy_set, request
 
@@ -199,6 +202,35 @@ def test_the_original_is_never_touched() -> None:
     assert one.request == parts["request"]
 
 
+def test_keep_only_never_takes_what_says_what_an_instance_is() -> None:
+    instance = {"SOPInstanceUID": "1", "StudyInstanceUID": "2", "SpecificCharacterSet": "ISO_IR 100", "Modality": "CT", "PatientName": "A", "(0009,0010)": "X"}
+    decision = together("[{keep_only: {instance: [Modality]}}]", action="c-store", instance=instance)
+    assert decision.rewritten == {"instance.PatientName": None, "instance.(0009,0010)": None}
+    assert set(decision.effective.instance) == {"SOPInstanceUID", "StudyInstanceUID", "SpecificCharacterSet", "Modality"}
+
+
+def test_a_lazy_data_set_is_rewritten_into_a_plain_mapping() -> None:
+    data_set = Dataset()
+    data_set.PatientID, data_set.PatientName, data_set.StudyInstanceUID = "P1", "A^B", ["1.2", "1.3"]
+    data_set.RequestAttributesSequence = DicomSequence([Dataset(), Dataset()])
+    for number, item in enumerate(data_set.RequestAttributesSequence):
+        item.StudyID, item.RequestedProcedureID = str(number), "R"
+    view = DatasetView(data_set)
+    edits = "[{remove: request.Identifier.PatientName}, {set: {'request.Identifier.RequestAttributesSequence[1].StudyID': X}}]"
+    decision = evaluate(policy_set(rule("r", edits), ALLOW), Request("c-move", request={"Identifier": view}), NOW)
+    assert decision.rewritten == {"request.Identifier.PatientName": None, "request.Identifier.RequestAttributesSequence[1].StudyID": "X"}
+    assert plain(decision.effective.request["Identifier"]) == {
+        "PatientID": "P1", "StudyInstanceUID": ["1.2", "1.3"],
+        "RequestAttributesSequence": [{"StudyID": "0", "RequestedProcedureID": "R"}, {"StudyID": "X", "RequestedProcedureID": "R"}],
+    }  # fmt: skip
+    assert (data_set.PatientName, data_set.RequestAttributesSequence[1].StudyID) == ("A^B", "1")
+    same = evaluate(
+        policy_set(rule("r", "[{set: {request.Identifier.StudyInstanceUID: [1.2, 1.3]}}]"), ALLOW), Request("c-move", request={"Identifier": view}), NOW
+    )
+    assert same.rewritten == {}
+    assert same.effective.request["Identifier"] is view
+
+
 # Plugins' rewrites join before deciding.
 
 
@@ -219,7 +251,8 @@ def test_a_plugins_edits_are_applied_and_can_conflict_with_a_rules() -> None:
     [
         {"request.MessageID": ("set", 7)}, {"subject.ae_title": ("set", "X")}, {"request.NoSuch": ("set", 1)}, {"request.Priority": ("multiply", 2)},
         {"request.Priority": ("set", "high")}, {"nonsense": ("set", 1)}, {"original.request.Priority": ("set", 1)},
-        {"request.AttributeIdentifierList": ("drop", ["PrinterName"])}, {"request.Priority": ("add", 2)},
+        {"request.AttributeIdentifierList": ("drop", ["PrinterName"])}, {"request.Priority": ("add", 2)}, {"request.Priority": 2},
+        {"request.Priority": ("map", 2)}, {"request.Identifier": ("set", {"PatientID": "P"})}, {"request.Identifier.StudyDate": ("keep_only", "x")},
     ],
 )  # fmt: skip
 def test_a_plugin_may_write_no_more_than_a_rule(edits: Any) -> None:

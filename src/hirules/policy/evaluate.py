@@ -23,7 +23,7 @@ from hirules.model.status import conflict_status, default_status
 from hirules.policy.ast import PolicySet
 from hirules.policy.edits import EDITS, EditKind
 from hirules.policy.entities import NO_ENTITY, Entity, entities_of
-from hirules.policy.matching import Match, Setting, match_everywhere, trace_others, unique_errors
+from hirules.policy.matching import Match, Setting, match_everywhere, suspending, trace_others, unique_errors
 from hirules.policy.notes import notes_of
 from hirules.policy.operators import OPERATORS, Operator
 from hirules.policy.read import View
@@ -89,7 +89,8 @@ def setting_of(
 ) -> Setting:
     """What stays the same for one decision. A time without offset is in the set's zone."""
     zone = ZoneInfo(policies.time_zone)
-    return Setting(policies, request.action, now if now.tzinfo is not None else now.replace(tzinfo=zone), zone, operators, edits, trace)
+    moment = now if now.tzinfo is not None else now.replace(tzinfo=zone)
+    return Setting(policies, policies.rules, suspending(policies), request.action, moment, zone, operators, edits, trace)
 
 
 def reselected(request: Request, rewriting: Rewriting) -> Request:
@@ -147,7 +148,7 @@ def _permitted_otherwise(setting: Setting, action: Action) -> bool:
     if setting.policies.combining == "permit-unless-deny":
         return True
     # in mode enforce, whatever its `valid`: else an allow rule would open everything on the day it expires
-    has_allow = any(rule.kind == "allow" and rule.mode == "enforce" and action.name in rule.on for rule in setting.policies.rules)
+    has_allow = any(rule.kind == "allow" and rule.mode == "enforce" and action.name in rule.on for rule in setting.ordered)
     return action.name in NARROWING and not has_allow
 
 

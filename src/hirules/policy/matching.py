@@ -24,9 +24,11 @@ from hirules.policy.truth import Truth, kleene_any
 
 
 class Setting(msgspec.Struct, frozen=True):
-    """What stays the same for one decision."""
+    """What stays the same for one decision. ``ordered`` are all rules, in the order of their ids."""
 
     policies: PolicySet
+    ordered: tuple[Rule, ...]
+    suspending: Mapping[str, tuple[ExceptionRule, ...]]
     action: str
     now: datetime
     zone: ZoneInfo
@@ -36,7 +38,7 @@ class Setting(msgspec.Struct, frozen=True):
 
     def rules(self, kind: str, mode: str) -> tuple[Rule, ...]:
         """The rules of one kind and mode that are considered, in the order of their ids."""
-        return tuple(rule for rule in self.policies.rules if rule.kind == kind and rule.mode == mode and self.why_not(rule) is None)
+        return tuple(rule for rule in self.ordered if rule.kind == kind and rule.mode == mode and self.why_not(rule) is None)
 
     def why_not(self, rule: Rule) -> str | None:
         """Why a rule is not considered; ``None`` where it is."""
@@ -52,15 +54,23 @@ class Setting(msgspec.Struct, frozen=True):
 
     def exceptions(self, rule: Rule) -> tuple[ExceptionRule, ...]:
         """The exceptions that name this rule and have not expired, in the order of their ids."""
-        named = {one.id: one for policy in self.policies.policies for one in policy.exceptions if rule.id in one.of}
-        named.update((one.id, one) for one in rule.exceptions)
-        return tuple(named[name] for name in sorted(named) if self.now < named[name].expires)
+        return tuple(one for one in self.suspending.get(rule.id, ()) if self.now < one.expires)
 
     def edit(self, name: str) -> EditKind:
         """The kind of an edit. Raises :class:`EditFailed`."""
         if name not in self.edits:
             raise EditFailed(f"there is no edit `{name}`")
         return self.edits[name]
+
+
+def suspending(policies: PolicySet) -> dict[str, tuple[ExceptionRule, ...]]:
+    """The exceptions by the rules that they name, each in the order of their ids."""
+    found: dict[str, dict[str, ExceptionRule]] = {}
+    for policy in policies.policies:
+        for one in (*policy.exceptions, *(one for rule in policy.rules for one in rule.exceptions)):
+            for name in one.of:
+                found.setdefault(name, {})[one.id] = one
+    return {name: tuple(of_rule[key] for key in sorted(of_rule)) for name, of_rule in found.items()}
 
 
 class Match(msgspec.Struct, frozen=True):
@@ -152,7 +162,7 @@ def trace_others(setting: Setting) -> None:
     """Every rule that is not considered, with the reason."""
     if setting.trace is None:
         return
-    for rule in setting.policies.rules:
+    for rule in setting.ordered:
         why = setting.why_not(rule)
         if why is not None:
             setting.trace.add(RuleTrace(rule.id, "rewrite" if rule.kind == "rewrite" else "decide", "not considered", why, mode=rule.mode))

@@ -13,7 +13,7 @@ import msgspec
 
 from hirules.model.path import Name, Path, Step
 from hirules.model.reading import ABSENT, EVERYTHING, Reading
-from hirules.model.vocabulary import Attribute
+from hirules.model.vocabulary import FIXED_ELEMENTS, Attribute
 from hirules.policy.ast import Edit, ListOperand, PathOperand, Today, Value
 from hirules.policy.conditions import resolve
 from hirules.policy.derive import NO_KEYS, asking_action
@@ -97,6 +97,10 @@ def settle(proposals: Sequence[Proposal], view: View) -> Change | None:
     return Change(first.place, _raw(result, raw, first), True, any(one.attribute.selects for one in proposals))
 
 
+_ALWAYS_KEPT: Mapping[Place, frozenset[str]] = {("request", "Identifier"): NO_KEYS, ("instance",): NO_KEYS | FIXED_ELEMENTS}
+"""What says how the others are read, and what an instance is: no keys, and nothing that an edit may take away."""
+
+
 def _is_data_set(raw: object, proposal: Proposal) -> bool:
     if proposal.kind.argument is EditArgument.NAMES and isinstance(proposal.argument, tuple):
         return bool(proposal.argument) and all(isinstance(name, tuple) for name in proposal.argument)
@@ -115,8 +119,7 @@ def _settle_data_set(proposals: Sequence[Proposal], raw: object) -> Change | Non
         return Change(place, raw, changed=False)
     if not isinstance(raw, Mapping):
         raise EditFailed("its place has another structure than expected")
-    # the elements that say how the others are read are no keys, and stay
-    always = NO_KEYS if place == ("request", "Identifier") else frozenset()
+    always = _ALWAYS_KEPT.get(place, frozenset())
     names = [(*(one.argument if isinstance(one.argument, tuple) else ()), *((Name(name),) for name in always)) for one in proposals]
     kept, removed = pruned(raw, names)
     if not set(kept) - always and removed:

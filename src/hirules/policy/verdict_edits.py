@@ -16,7 +16,12 @@ from hirules.policy.verdict import Verdict
 
 def edits_of(verdict: Verdict, vocabulary: Vocabulary, edits: Mapping[str, EditKind], action: str) -> tuple[Edit, ...]:
     """The verdict's edits as those of a rule. Raises :class:`EditFailed`."""
-    return tuple(_edit(text, *edit, vocabulary, edits, action, Position(verdict.source, 1, 1)) for text, edit in verdict.edits.items())
+    found: list[Edit] = []
+    for text, edit in verdict.edits.items():
+        if not (isinstance(edit, tuple | list) and len(edit) == 2):
+            raise EditFailed(f"`{text}` needs the name of an edit and its argument")
+        found.append(_edit(str(text), str(edit[0]), edit[1], vocabulary, edits, action, Position(verdict.source, 1, 1)))
+    return tuple(found)
 
 
 def _edit(
@@ -30,7 +35,9 @@ def _edit(
     except PathError as error:
         raise EditFailed(f"`{text}` is no path: {error}") from None
     attribute = vocabulary.lookup(path)
-    if attribute is None:
+    if attribute is not None and attribute.type in (Type.SEQUENCE, Type.BINARY) and kind.argument is not EditArgument.NOTHING:
+        raise EditFailed(f"`{name}` does not fit `{path.text}`")
+    if attribute is None and kind.argument is EditArgument.NAMES:
         family = vocabulary.family(path)
         attribute = None if family is None else msgspec.structs.replace(family, path=path.text, type=Type.SEQUENCE)
     if attribute is None or path.original or action not in attribute.actions:
