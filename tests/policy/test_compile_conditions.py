@@ -32,7 +32,9 @@ def test_conditions_are_joined_and_turned_round() -> None:
 
 
 def test_operands_are_other_attributes_days_and_lists() -> None:
-    found = compiled("when: {subject.user: {path: subject.stated_user}, resource.StudyDate: {gte: {today: -31d}}, subject.ae_title: {in: $nodes}}", head=TABLE).when
+    found = compiled(
+        "when: {subject.user: {path: subject.stated_user}, resource.StudyDate: {gte: {today: -31d}}, subject.ae_title: {in: $nodes}}", head=TABLE
+    ).when
     assert isinstance(found, All)
     user, date, title = (test.checks[0].argument for test in found.conditions if isinstance(test, ast.Test))
     assert isinstance(user, Operands)

@@ -109,7 +109,9 @@ def test_only_what_may_be_hidden_is_answered_as_if_nothing_existed() -> None:
 
 
 def test_offending_elements_are_paths() -> None:
-    assert [path.text for path in deny("{offending: request.Identifier.(0010,0020)}".replace("(0010,0020)", "PatientID")).offending] == ["request.Identifier.PatientID"]
+    assert [path.text for path in deny("{offending: request.Identifier.(0010,0020)}".replace("(0010,0020)", "PatientID")).offending] == [
+        "request.Identifier.PatientID"
+    ]
     assert codes(rule(WHEN, effect="deny: {offending: [request.Identifier.PatientDI]}")) == ["unknown-attribute"]
 
 

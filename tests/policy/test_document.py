@@ -116,7 +116,9 @@ def test_no_bytes_raise(data: bytes) -> None:
         str(found)
 
 
-YAML_PIECES = st.sampled_from(["a", "b", ": ", "- ", "[", "]", "{", "}", ", ", "\n", "\n  ", "&x ", "*x", "!!str ", "'", '"', "~", "<<", "---\n", "|", "#", "? ", "%", "\t"])
+YAML_PIECES = st.sampled_from(
+    ["a", "b", ": ", "- ", "[", "]", "{", "}", ", ", "\n", "\n  ", "&x ", "*x", "!!str ", "'", '"', "~", "<<", "---\n", "|", "#", "? ", "%", "\t"]
+)
 
 
 @given(st.lists(YAML_PIECES, max_size=40).map("".join))

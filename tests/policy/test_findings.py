@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from hirules.policy.findings import Finding, PolicyError, did_you_mean, listed, ordered, printable, render, render_one
 
-FOUND = Finding("a.yaml", 3, 7, "unknown-key", "`reson` is no key of `deny`", expected="`reason`", hint="did you mean `reason`?", length=5, source="deny: reson")
+FOUND = Finding(
+    "a.yaml", 3, 7, "unknown-key", "`reson` is no key of `deny`", expected="`reason`", hint="did you mean `reason`?", length=5, source="deny: reson"
+)
 
 
 def test_a_finding_shows_the_line_a_caret_what_was_expected_and_what_is_near() -> None:
     assert render_one(FOUND) == (
-        "a.yaml:3:7: error[unknown-key]: `reson` is no key of `deny`\n"
-        "  3 | deny: reson\n"
-        "    |       ^^^^^\n"
-        "  expected: `reason`\n"
-        "  did you mean `reason`?"
+        "a.yaml:3:7: error[unknown-key]: `reson` is no key of `deny`\n  3 | deny: reson\n    |       ^^^^^\n  expected: `reason`\n  did you mean `reason`?"
     )
     assert str(FOUND) == render_one(FOUND)
 

@@ -24,7 +24,7 @@ def named(loaded: Loaded) -> NamedList:
     ("declaration", "file", "content", "texts"),
     [
         ("[00123, no, 'a b']", "x_txt", "", ("00123", "no", "a b")),
-        ("{file: l.csv, column: id}", "l_csv", "\ufeffid,name\n00123,\"Doe, Jane\"\n,empty\n\n 7 ,x\n", ("00123", "7")),
+        ("{file: l.csv, column: id}", "l_csv", '\ufeffid,name\n00123,"Doe, Jane"\n,empty\n\n 7 ,x\n', ("00123", "7")),
         ("{file: l.txt}", "l_txt", "00123\r\n\n  b \n", ("00123", "b")),
         ("{file: l.json}", "l_json", '["00123", 7, 1.50]', ("00123", "7", "1.50")),
         ("{file: l.json, column: id}", "l_json", '[{"id": 12, "x": "y"}, {"x": "z"}, {"id": "a"}]', ("12", "a")),
@@ -87,7 +87,8 @@ def test_a_declaration_that_gives_no_list(declaration: str, code: str, at: str) 
     [
         ("l.csv", b""), ("l.csv", b"\n"), ("l.csv", b"id,id\n1,2\n"), ("l.csv", b"id,peer\n1\n"), ("l.csv", b'id\n"SECRET\n'), ("l.csv", b"id\n\xff\n"),
         ("l.csv", b"id\nSECRET\x00\n"), ("l.csv", b'id\n"SECRET"x\n'), ("l.json", b"{"), ("l.json", b'{"id": ["SECRET"]}'), ("l.json", b"[null]"),
-        ("l.json", b'["SECRET", ["SECRET"]]'), ("l.json", b"[NaN]"), ("l.json", b'[{"id": 1, "id": 2}]'), ("l.json", b'[{"id": {"SECRET": 1}}]'), ("l.json", b"[true]"),
+        ("l.json", b'["SECRET", ["SECRET"]]'), ("l.json", b"[NaN]"), ("l.json", b'[{"id": 1, "id": 2}]'), ("l.json", b'[{"id": {"SECRET": 1}}]'),
+        ("l.json", b"[true]"),
         ("l.json", b"[" * 100_000), ("l.txt", b"\xff"), ("l.txt", b"a\x00b"),
     ],
 )  # fmt: skip

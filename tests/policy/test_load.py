@@ -61,7 +61,9 @@ def test_the_example_of_every_operator_loads(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(EDITS))
 def test_the_example_of_every_edit_loads(name: str) -> None:
     kind = EDITS[name]
-    loaded = [rule("when: {subject.user: x}", on=on, effect=f"rewrite:\n    - {kind.example}") for on in ("c-find", "c-move", "n-get", "update-image-set-metadata")]
+    loaded = [
+        rule("when: {subject.user: x}", on=on, effect=f"rewrite:\n    - {kind.example}") for on in ("c-find", "c-move", "n-get", "update-image-set-metadata")
+    ]
     found = next(one for one in loaded if one.set is not None).required().rules[0].effect
     assert isinstance(found, Rewrite)
     assert found.edits[0].edit == name
@@ -92,7 +94,7 @@ def test_the_digest_is_of_everything_that_decides_and_of_nothing_else() -> None:
 def test_one_error_anywhere_and_nothing_is_loaded() -> None:
     found = load_set({**example(), "b.yaml": b"hirules: 1\npolicy: b\nrules: []\n"})
     assert (found.set, codes(found)) == (None, ["empty"])
-    with pytest.raises(PolicyError, match="b.yaml:3:8: error\\[empty\\]") as raised:
+    with pytest.raises(PolicyError, match=r"b.yaml:3:8: error\[empty\]") as raised:
         found.required()
     assert raised.value.findings == found.findings
 

@@ -137,9 +137,9 @@ def regex(source: Source, node: Node, text: str, shown: str) -> bool:
     options = re2.Options()
     options.log_errors = False
     try:
-        # as the operator runs it: grouped, so that a pattern with an open group of its own does not slip through
+        # by itself, so that `a)(b` does not slip through, and as the operator runs it
         re2.compile(text, options)
-        re2.compile(f"(?:{text})", options)
+        re2.compile(f"(?i)(?:{text})", options)
     except (re2.error, UnicodeEncodeError) as error:
         reason = error.args[0] if error.args else ""
         why = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)

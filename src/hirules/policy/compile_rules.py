@@ -197,6 +197,10 @@ def exception(source: Source, node: Node, policy: str, rules: Mapping[str, Rule 
     reason = source.text(mapping, "reason", "an exception")
     if "reason" in mapping.entries and not reason.strip() and isinstance(mapping.get("reason"), ScalarNode):
         source.error(mapping.entries["reason"][1], "empty", "the reason is empty", expected="why the rules are suspended")
+    source.text(mapping, "title", "an exception")
+    source.text(mapping, "description", "an exception")
+    source.texts(mapping, "references", "an exception")
+    approved_by = source.text(mapping, "approved_by", "an exception")
     if name is None or expires is None or not actions:
         return None
     return ExceptionRule(
@@ -204,7 +208,7 @@ def exception(source: Source, node: Node, policy: str, rules: Mapping[str, Rule 
         of=tuple(f"{policy}/{one}" for one in of),
         when=when,
         reason=reason,
-        approved_by=source.text(mapping, "approved_by", "an exception"),
+        approved_by=approved_by,
         expires=expires,
         position=source.at(mapping),
     )

@@ -182,6 +182,8 @@ def listed(names: Iterable[str]) -> str:
 
 def did_you_mean(word: str, candidates: Iterable[str]) -> str:
     """A hint at the nearest of ``candidates``; empty where none is near."""
+    if len(word) > 100:  # no name is that long, and comparing is quadratic
+        return ""
     by_folded = {candidate.casefold().replace("_", "-"): candidate for candidate in sorted(candidates, reverse=True)}
     near = get_close_matches(word.casefold().replace("_", "-"), by_folded, n=1, cutoff=0.7)
     return f"did you mean `{by_folded[near[0]]}`?" if near and by_folded[near[0]] != word else ""
