@@ -39,13 +39,14 @@ class Opened:
 class Engine:
     """``open`` is ``module:function``, which takes a workload and answers :class:`Opened`.
 
-    ``needs`` is the distribution on PyPI, or ``npm:NAME``; empty for hirules itself. ``sliced`` says that the
+    ``needs`` is the distribution on PyPI, or ``npm:NAME``, whose ``client`` is one; empty for hirules itself. ``sliced`` says that the
     application, not the engine, picks the rules of the action and the calling AE title before it asks.
     """
 
     name: str
     open: str
     needs: str = ""
+    client: str = ""
     sliced: bool = False
 
     @property
@@ -65,13 +66,13 @@ ENGINES: tuple[Engine, ...] = (
     Engine("Rego (regorus)", "benchmarks.peers.rego:keyed", "gordon-to-regorus"),
     Engine("casbin, FastEnforcer", "benchmarks.peers.casbin:fast", "casbin"),
     Engine("casbin, standard", "benchmarks.peers.casbin:standard", "casbin"),
-    Engine("CLIPS", "benchmarks.peers.clips:facts", "clipspy"),
+    Engine("CLIPS", "benchmarks.peers.clips:rules", "clipspy"),
     Engine("zen, decision table", "benchmarks.peers.zen:table", "zen-engine"),
     Engine("Cedar, one policy set", "benchmarks.peers.cedar:whole", "cedarpy"),
     Engine("Cedar, sliced", "benchmarks.peers.cedar:sliced", "cedarpy", sliced=True),
-    Engine("CEL, one program a rule", "benchmarks.peers.cel:whole", "common-expression-language"),
+    Engine("CEL, one program", "benchmarks.peers.cel:whole", "common-expression-language"),
     Engine("CEL, sliced", "benchmarks.peers.cel:sliced", "common-expression-language", sliced=True),
-    Engine("Cerbos, gRPC", "benchmarks.peers.cerbos:served", "npm:cerbos"),
+    Engine("Cerbos, gRPC", "benchmarks.peers.cerbos:served", "npm:cerbos", "cerbos"),
 )
 
 

@@ -4,9 +4,10 @@
   possible, populate the policy scope". A rule of a few AE titles is one policy for each, as the same page advises.
 - A list file is a group entity with its AE titles as children, the Cedar form of "any of these principals".
 - ``has`` stands before every optional attribute, else an absent one is an error of the policy.
-- Sliced: docs.cedarpolicy.com leaves choosing the relevant policies to the application where there are many; here by action
-  and calling AE title, each slice parsed once. Group membership is settled by the slicing, so no entities are needed.
-- Policies and entities are parsed once into handles, the context is JSON text already: nothing is parsed twice.
+- Sliced: that page gives as the reason for the scope that policies can be indexed by it and only the relevant ones retrieved. Here the
+  application does so by action and calling AE title, each slice parsed once. Group membership is settled by the slicing, so no entities are needed.
+- Policies and entities are parsed once into handles, principal and action are given by type and id (a third faster than Cedar's own
+  syntax), the context is JSON text already: nothing is parsed twice.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from benchmarks.engines import Opened
 from benchmarks.peers.slices import key_of, slices
 from benchmarks.workload import Query, Rule, Workload
 
-RESOURCE = 'Archive::"PACS"'
+RESOURCE = {"type": "Archive", "id": "PACS"}
 
 
 def whole(workload: Workload) -> Opened:
@@ -96,8 +97,8 @@ def _request(query: Query) -> dict[str, Any]:
     if query.address is not None:
         context["address"] = {"__extn": {"fn": "ip", "arg": query.address}}
     return {
-        "principal": f'Node::"{query.caller}"',
-        "action": f'Action::"{query.action}"',
+        "principal": {"type": "Node", "id": query.caller},
+        "action": {"type": "Action", "id": query.action},
         "resource": RESOURCE,
         "context": json.dumps({name: value for name, value in context.items() if value is not None}),
     }
