@@ -23,10 +23,8 @@ from yaml.error import MarkedYAMLError
 from yaml.events import (
     AliasEvent,
     DocumentStartEvent,
-    MappingEndEvent,
     MappingStartEvent,
     ScalarEvent,
-    SequenceEndEvent,
     SequenceStartEvent,
     StreamEndEvent,
 )
@@ -191,6 +189,8 @@ class _Builder:
 
     def _tree(self, parser: CParser, event: Any) -> Node:
         """One node and all below it, without recursion."""
+        # this loop runs for every value of every policy: bound methods and the common scalar are kept at hand
+        get_event, nulls, last = parser.get_event, _NULLS, len(self.lines)
         anchors: dict[str, tuple[Node, int] | None] = {}
         open_frames: list[_Frame] = []
         entries: dict[str, tuple[ScalarNode, Node]] | None = None
@@ -202,7 +202,11 @@ class _Builder:
             kind = type(event)
             written += 1
             if kind is ScalarEvent:
-                node = self._scalar(event)
+                start, end, text = event.start_mark, event.end_mark, event.value
+                if not event.style and text not in nulls and event.tag is None and start.line == end.line < last:
+                    node = ScalarNode(text, start.line + 1, start.column + 1, end.column - start.column, True)
+                else:
+                    node = self._scalar(event)
                 if event.anchor is not None:
                     anchors[event.anchor] = (node, 1)
             elif kind is MappingStartEvent or kind is SequenceStartEvent:
@@ -211,27 +215,21 @@ class _Builder:
                     anchors[event.anchor] = None
                 open_frames.append((entries, items, key, event, written + self.aliased))
                 entries, items, key = ({} if kind is MappingStartEvent else None), [], None
-                event = parser.get_event()
+                event = get_event()
                 continue
             elif kind is AliasEvent:
                 node = self._alias(event, anchors)
             else:
-                mark = open_frames[-1][3].start_mark
-                if kind is MappingEndEvent:
-                    assert entries is not None
-                    node = MappingNode(entries, mark.line + 1, mark.column + 1)
-                else:
-                    assert kind is SequenceEndEvent
-                    node = SequenceNode(tuple(items), mark.line + 1, mark.column + 1)
-                entries, items, key, start, before = open_frames.pop()
-                if start.anchor is not None:
-                    anchors[start.anchor] = (node, written + self.aliased - before + 1)
+                node = self._collection(open_frames[-1][3].start_mark, entries, items)
+                entries, items, key, begun, before = open_frames.pop()
+                if begun.anchor is not None:
+                    anchors[begun.anchor] = (node, written + self.aliased - before + 1)
             if not open_frames:
                 return node
             if entries is None:
                 items.append(node)
             elif key is None:
-                key = self._key(node)
+                key = node if type(node) is ScalarNode and node.text != "<<" else self._key(node)
             else:
                 if key.text in entries:
                     first = entries[key.text][0]
@@ -239,7 +237,14 @@ class _Builder:
                 else:
                     entries[key.text] = (key, node)
                 key = None
-            event = parser.get_event()
+            event = get_event()
+
+    @staticmethod
+    def _collection(mark: Any, entries: dict[str, tuple[ScalarNode, Node]] | None, items: list[Node]) -> Node:
+        """The mapping or the list that ends; a mapping has entries."""
+        if entries is not None:
+            return MappingNode(entries, mark.line + 1, mark.column + 1)
+        return SequenceNode(tuple(items), mark.line + 1, mark.column + 1)
 
     def _scalar(self, event: Any) -> ScalarNode:
         start, end = event.start_mark, event.end_mark
