@@ -26,6 +26,8 @@ def named(loaded: Loaded) -> NamedList:
         ("[00123, no, 'a b']", "x_txt", "", ("00123", "no", "a b")),
         ("{file: l.csv, column: id}", "l_csv", '\ufeffid,name\n00123,"Doe, Jane"\n,empty\n\n 7 ,x\n', ("00123", "7")),
         ("{file: l.txt}", "l_txt", "00123\r\n\n  b \n", ("00123", "b")),
+        ("{file: l.txt}", "l_txt", "a\u2028b\x0cc\n", ("a\u2028b\x0cc",)),
+        ("{file: l.csv, column: id}", "l_csv", 'id,n\na\u2028b,1\n"c\nd",2\n', ("a\u2028b", "c\nd")),
         ("{file: l.json}", "l_json", '["00123", 7, 1.50]', ("00123", "7", "1.50")),
         ("{file: l.json, column: id}", "l_json", '[{"id": 12, "x": "y"}, {"x": "z"}, {"id": "a"}]', ("12", "a")),
         ("{file: data/l.txt}", "data__l_txt", "a", ("a",)),

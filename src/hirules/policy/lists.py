@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Iterable, Mapping
+from io import StringIO
 from pathlib import PurePosixPath
 
 import msgspec
@@ -19,6 +21,7 @@ from hirules.policy.findings import did_you_mean, listed
 
 SUFFIXES = (".csv", ".json", ".txt")
 MAX_BYTES = 64 * 2**20
+_LINE_BREAK = re.compile(r"\r\n|\r|\n")  # not what `splitlines` takes for one: a cell may hold U+2028
 
 
 class LoadedList(msgspec.Struct, frozen=True):
@@ -172,12 +175,12 @@ def read(path: str, data: bytes) -> Members:
         return _csv(text)
     if path.endswith(".json"):
         return _json(text)
-    filled = [(line.strip(), number) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+    filled = [(line.strip(), number) for number, line in enumerate(_LINE_BREAK.split(text), 1) if line.strip()]
     return Members(tuple(number for _, number in filled), tuple(line for line, _ in filled))
 
 
 def _csv(text: str) -> Members:
-    reader = csv.reader(text.splitlines(keepends=True), strict=True)
+    reader = csv.reader(StringIO(text, newline=""), strict=True)
     rows, lines = [], []
     try:
         header = [name.strip() for name in next(reader, [])]
