@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,6 +16,22 @@ TABLE = [(name, *case) for name, of_operator in cases("operators.yaml").items() 
 @pytest.mark.parametrize(("name", "condition", "parts", "expected"), TABLE, ids=[f"{name}-{number}" for number, (name, *_) in enumerate(TABLE)])
 def test_operator(name: str, condition: str, parts: dict[str, Any], expected: object) -> None:
     assert truth_of(condition, **parts) is TRUTHS[expected]
+
+
+def with_unknowns(data: Any) -> Iterator[Any]:
+    """`data` with one of its values unknown, for each of them."""
+    yield "?"
+    for key, value in data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ():
+        for worse in with_unknowns(value):
+            yield {**data, key: worse} if isinstance(data, dict) else [*data[:key], worse, *data[key + 1 :]]
+
+
+@pytest.mark.parametrize(("name", "condition", "parts", "expected"), TABLE, ids=[f"{name}-{number}" for number, (name, *_) in enumerate(TABLE)])
+def test_a_value_that_becomes_unknown_never_turns_the_truth(name: str, condition: str, parts: dict[str, Any], expected: object) -> None:
+    for part, given in parts.items():
+        for worse in with_unknowns(given):
+            if worse != "?":
+                assert truth_of(condition, **{**parts, part: worse}) in (TRUTHS[expected], None)
 
 
 @pytest.mark.parametrize("name", OPERATORS)

@@ -9,6 +9,7 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence as DicomSequence
 
 from hirules.model.dataset import DatasetView
+from hirules.model.reading import Unknown
 from hirules.model.request import Request, plain
 from hirules.policy.evaluate import Verdict, evaluate
 from tests.policy.deciding import NOW, decide, policy_set, request
@@ -189,6 +190,14 @@ def test_derived_lists_follow_the_edit() -> None:
     decision = decide(policies, "update-image-set-metadata", request=update)
     assert decision.by == ("p/allow",)
     assert decision.effective.request == {"updates": {"Patient": {"PatientSex": "O"}}, "updated": ["Patient.PatientSex"], "kind": "update"}
+
+
+def test_what_is_stated_beyond_what_follows_stays() -> None:
+    query = {"Identifier": {"PatientName": "", "PatientID": ""}, "keys": ["PatientName", "PatientID", "StudyID", "?"]}
+    deny = {"id": "d", "on": "c-find", "when": {"request.keys": "StudyDate"}, "deny": {}}
+    decision = decide(policy_set(rule("r", "[{remove: request.Identifier.PatientName}]", on="c-find"), deny, ALLOW), "c-find", request=query)
+    assert decision.by == ("p/d",)
+    assert decision.effective.request["keys"] == ["PatientID", "StudyID", Unknown("the test says so")]
 
 
 def test_the_original_is_never_touched() -> None:

@@ -6,7 +6,9 @@ they follow the edit (``carried``), so that a rule on the effective request sees
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from pydicom.datadict import dictionary_VR, tag_for_keyword
 
 from hirules.model.reading import Fields, Unknown
 from hirules.model.request import Request
@@ -43,7 +45,7 @@ def keys_of_identifier(identifier: object) -> object:
         return []
     if not isinstance(identifier, Mapping):
         return identifier if isinstance(identifier, Unknown) else _SAME_STRUCTURE
-    return sorted(set(_keys(identifier, "")))
+    return [*sorted(set(_keys(identifier, ""))), *_unknown_below(identifier)]
 
 
 def _keys(data_set: Mapping[str, object], prefix: str) -> Iterator[str]:
@@ -55,13 +57,34 @@ def _keys(data_set: Mapping[str, object], prefix: str) -> Iterator[str]:
                     yield from _keys(item, f"{prefix}{key}[*].")
 
 
+def _unknown_below(fields: Mapping[str, object]) -> list[Unknown]:
+    """One unknown, where a sequence or an item is unknown: it may name more."""
+    for key, value in fields.items():
+        items = items_of(value)
+        if any(isinstance(item, Unknown) or _unknown_below(item) for item in items if isinstance(item, Mapping | Unknown)):
+            return [_NAMES_MORE]
+        if isinstance(value, Unknown) and _may_be_sequence(key):
+            return [_NAMES_MORE]
+    return []
+
+
+def _may_be_sequence(key: str) -> bool:
+    tag = tag_for_keyword(key)
+    return tag is None or dictionary_VR(tag) == "SQ"
+
+
+_NAMES_MORE = Unknown("a sequence is unknown, and may name more")
+
+
 def _updated(fields: Fields) -> object:
     updates = fields.get("updates")
     if updates is None:
         return []
     if not isinstance(updates, Mapping):
         return updates if isinstance(updates, Unknown) else _SAME_STRUCTURE
-    return updated_paths(updates)
+    levels = [fields for fields in updates.values() if isinstance(fields, Mapping | Unknown)]
+    unknown = [_NAMES_MORE] if any(isinstance(fields, Unknown) or _unknown_below(fields) for fields in levels) else []
+    return [*updated_paths(updates), *unknown]
 
 
 def _kind(fields: Fields) -> object:
@@ -88,14 +111,18 @@ _FOLLOW: Mapping[str, Callable[[Fields], object]] = {
 def carried(before: Fields, after: dict[str, object]) -> dict[str, object]:
     """``after``, its carried lists changed as what they follow from was. ``before`` are the parameters as they came."""
     for name, source in (("keys", "Identifier"), ("updated", "updates")):
-        if isinstance(before.get(name), list | tuple) and before.get(source) is not after.get(source):
-            follow = _FOLLOW[name]
-            old, new = follow(before), follow(after)
-            if isinstance(old, list) and isinstance(new, list):
-                stated = [str(value) for value in before[name]]  # type: ignore[attr-defined]
-                after[name] = sorted({*(value for value in stated if value not in old), *new})
+        stated = before.get(name)
+        if isinstance(stated, list | tuple) and before.get(source) is not after.get(source):
+            after[name] = _followed(stated, _FOLLOW[name](before), _FOLLOW[name](after))
     if any(before.get(name) is not after.get(name) for name in ("updates", "updated", "removed")):
         after.pop("kind", None)
         if not is_nothing(before.get("kind")):
             after["kind"] = _kind(after)
     return after
+
+
+def _followed(stated: Sequence[object], old: object, new: object) -> object:
+    """What was stated, without what an edit took away and with what it brought; what is unknown of either stays unknown."""
+    if not isinstance(old, list) or not isinstance(new, list):
+        return new
+    return [*new, *(value for value in stated if value not in old and value not in new)]
