@@ -75,6 +75,7 @@ def test_a_file_is_named_from_the_folder_of_its_policy() -> None:
         ("text", "not-a-mapping", "text"),
         ("[a, [b]]", "not-a-text", "["),
         ("[a, {b: c}]", "not-a-text", "{"),
+        ("[{}, {}]", "empty", "{}"),
         ("[{b: c}, a]", "not-a-mapping", "a"),
         ("[{b: c}, {b: d, e: f}]", "unknown-key", "e"),
     ],

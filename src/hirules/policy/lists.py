@@ -80,6 +80,9 @@ def _inline(source: Source, name: str, node: SequenceNode) -> LoadedList | None:
         return None
     lines = tuple(item.line for item in items)
     if isinstance(items[0], MappingNode):
+        if not items[0].entries:
+            source.error(items[0], "empty", f"a row of `{name}` is empty", expected="`{column: value}`", length=2)
+            return None
         rows = tuple(row for item in items if (row := _row(source, name, item, items[0])) is not None)
         named = NamedList(name, (), rows, tuple(items[0].entries))
         return LoadedList(named, source.file, lines, shown=True, table_only=True) if len(rows) == len(items) else None
