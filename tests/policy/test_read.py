@@ -238,6 +238,23 @@ def test_private_elements_by_number_have_the_creator_of_their_block() -> None:
     assert values('instance.(0009,"OTHER",01)', "c-store", instance=fields) == ("other",)
 
 
+@pytest.mark.parametrize("key", ["(0010,0020)", "00100020", "PatientID"])
+def test_a_standard_element_is_found_however_it_is_spelled(key: str) -> None:
+    assert values("request.Identifier.PatientID", request={"Identifier": {key: "P1"}}) == ("P1",)
+    assert values("request.keys", request={"Identifier": {key: "P1"}}) == ("PatientID",)
+    assert values("instance.**.PatientID", "c-store", instance={"OtherPatientIDsSequence": [{key: "P1"}]}) == ("P1",)
+
+
+def test_an_element_that_is_spelled_twice_is_unknown() -> None:
+    assert values("request.Identifier.PatientID", request={"Identifier": {"(0010,0020)": "P1", "PatientID": "P2"}}) == "?"
+
+
+@pytest.mark.parametrize("key", ["(0009,1001)", "00091001", "(0009,0010)", '(0009,"X",01)', '(0009,"X",0a)'])
+def test_a_private_element_is_found_however_it_is_spelled(key: str) -> None:
+    assert values("instance.private", "c-store", instance={key: "secret"}) == (b"secret",)
+    assert values('instance.(0009,"X",0A)', "c-store", instance={'(0009,"X",0a)': "secret"}) == ("secret",)
+
+
 def test_what_cannot_be_decoded_is_unknown_at_every_depth() -> None:
     assert values("instance.**.PatientName", "c-store", instance={"OtherPatientIDsSequence": "?"}) == "?"
     assert seen("instance.**.PatientID", request("c-store", instance={"PatientID": "P", "StudyID": "?"})).unknown is not None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 
 from pydicom.datadict import tag_for_keyword
 
@@ -15,7 +16,7 @@ from hirules.model.path import Deep, Item, Name, Private, PrivateTag, Step, Tag
 from hirules.model.reading import Unknown
 
 Raw = object
-_TAG = re.compile(r"\(([0-9A-Fa-f]{4}),([0-9A-Fa-f]{4})\)")
+_TAG = re.compile(r"\(?([0-9A-Fa-f]{4}),?([0-9A-Fa-f]{4})\)?")
 _PRIVATE = re.compile(r'\(([0-9A-Fa-f]{4}),"([^"]+)",([0-9A-Fa-f]{2})\)')
 _NO_MAPPING = Unknown("it has another structure than expected")
 
@@ -58,8 +59,11 @@ def keys_of(mapping: Mapping[str, Raw], step: Step) -> Iterator[str]:
         case Name(name):
             if name in mapping:
                 yield name
+            # a caller may spell a standard element by its number; a rule must not miss it
+            yield from (spelling for spelling in _spellings(name) if spelling in mapping)
         case PrivateTag(group, creator, element):
-            yield from (key for key in mapping if key in _private_spellings(mapping, group, creator, element))
+            blocks = _blocks(mapping, group, creator)
+            yield from (key for key in mapping if _names_private(key, group, creator, element, blocks))
         case Tag(group, element):
             pattern = re.compile((group + element).replace("x", "[0-9A-F]"))
             yield from (key for key in mapping if (text := tag_digits(key)) is not None and pattern.fullmatch(text))
@@ -67,14 +71,30 @@ def keys_of(mapping: Mapping[str, Raw], step: Step) -> Iterator[str]:
             raise TypeError(f"{type(step).__name__} names no key")
 
 
-def _private_spellings(mapping: Mapping[str, Raw], group: int, creator: str, element: int) -> set[str]:
-    """By creator, and by number where the data set itself holds the creator of the block (PS3.5 §7.8.1)."""
-    blocks = {
-        found[2]
+@cache
+def _spellings(keyword: str) -> tuple[str, ...]:
+    """The other ways to write a standard element."""
+    tag = tag_for_keyword(keyword)
+    if tag is None:
+        return ()
+    digits = f"{tag:08X}"
+    return tuple(dict.fromkeys(text for one in (digits, digits.lower()) for text in (f"({one[:4]},{one[4:]})", one)))
+
+
+def _blocks(mapping: Mapping[str, Raw], group: int, creator: str) -> set[int]:
+    """The blocks that the data set itself says are the creator's (PS3.5 §7.8.1)."""
+    return {
+        int(found[2], 16)
         for key, value in mapping.items()
         if (found := _TAG.fullmatch(key)) and int(found[1], 16) == group and found[2][:2] == "00" and isinstance(value, str) and value.strip(" \0") == creator
     }
-    return {f'({group:04X},"{creator}",{element:02X})', *(f"({group:04X},{block[2:].upper()}{element:02X})" for block in blocks)}
+
+
+def _names_private(key: str, group: int, creator: str, element: int, blocks: set[int]) -> bool:
+    if found := _PRIVATE.fullmatch(key):
+        return (int(found[1], 16), found[2], int(found[3], 16)) == (group, creator, element)
+    found = _TAG.fullmatch(key)
+    return found is not None and int(found[1], 16) == group and int(found[2], 16) & 0xFF == element and int(found[2], 16) >> 8 in blocks
 
 
 def tag_digits(key: str) -> str | None:
