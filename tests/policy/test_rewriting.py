@@ -183,6 +183,13 @@ def test_a_document_that_becomes_empty_is_refused(edits: str, parts: dict[str, A
     assert (decision.decision, decision.by, decision.rewritten, decision.status) == ("deny", ("p/e0",), {}, "AccessDenied")
 
 
+def test_one_level_of_an_update_may_become_empty() -> None:
+    keep = "[{keep_only: {request.updates.Patient: [PatientSex]}}]"
+    update = {"updates": {"Patient": {"PatientName": "A"}, "Study": {"StudyID": "1"}}}
+    assert together(keep, action="update-image-set-metadata", request=update).rewritten == {"request.updates.Patient.PatientName": None}
+    assert together(keep, action="update-image-set-metadata", request={"updates": {"Patient": {"PatientName": "A"}}}).by == ("p/e0",)
+
+
 def test_derived_lists_follow_the_edit() -> None:
     update = {"updates": {"Patient": {"PatientName": "A", "PatientSex": "O"}}, "updated": ["Patient.PatientName", "Patient.PatientSex"], "kind": "update"}
     deny = {"id": "d", "on": "update-image-set-metadata", "when": {"request.updated": "Patient.PatientName"}, "deny": {}}

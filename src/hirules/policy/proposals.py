@@ -122,7 +122,8 @@ def _settle_data_set(proposals: Sequence[Proposal], raw: object) -> Change | Non
     always = _ALWAYS_KEPT.get(place, frozenset())
     names = [(*(one.argument if isinstance(one.argument, tuple) else ()), *((Name(name),) for name in always)) for one in proposals]
     kept, removed = pruned(raw, names)
-    if not set(kept) - always and removed:
+    # an empty identifier asks for everything; one empty level of an update does not empty its document
+    if removed and not set(kept) - always and place[:2] != ("request", "updates"):
         raise EditFailed("nothing would be left of the data set")
     if not removed:
         return Change(place, raw, changed=False)
