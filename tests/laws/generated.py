@@ -169,15 +169,16 @@ PARAMETERS = st.fixed_dictionaries({}, optional={"MoveDestination": _given(TITLE
 
 
 @st.composite
-def requests(draw: st.DrawFn, entity: st.SearchStrategy[Any] = ENTITY, action: str | None = None) -> dict[str, Any]:
-    """The parts of one request, as plain data."""
+def requests(draw: st.DrawFn, entity: st.SearchStrategy[Any] = ENTITY, action: str | None = None, known: bool = False) -> dict[str, Any]:
+    """The parts of one request, as plain data; ``known``: what it reaches is given, before and after its rewrite."""
     action = draw(st.sampled_from(["c-move", "c-move", "c-move", "c-get", "release", "associate"])) if action is None else action
     parts: dict[str, Any] = {"action": action, "subject": draw(SUBJECT), "id": draw(st.sampled_from(["1", "2", "3"]))}
     if action in ("c-move", "c-get"):
         fields = dict(draw(PARAMETERS))
         if action == "c-get":
             fields.pop("MoveDestination", None)
-        reached = st.one_of(st.none(), st.lists(entity, max_size=2))
+        entities = st.lists(entity, max_size=2)
+        reached = entities if known else st.one_of(st.none(), entities)
         parts |= {"request": fields, "resource": draw(reached), "resource_after": draw(reached)}
     return parts
 

@@ -210,9 +210,8 @@ def test_rewriting_permits_nothing(found: Policies, combining: str, parts: Any) 
 
 
 @law
-@given(policies(), SETTINGS, requests(entity=WHOLE_ENTITY, action="c-move"), VERDICTS)
+@given(policies(), SETTINGS, requests(entity=WHOLE_ENTITY, action="c-move", known=True), VERDICTS)
 def test_what_is_needed_is_enough(found: Policies, combining: str, parts: Any, verdicts: list[Verdict]) -> None:
-    assume(parts["resource"] is not None and parts["resource_after"] is not None)
     policy_set = set_of(found, combining)
     one = request_of(parts)
     asked = replaced(one, resource=None, resource_after=None)
