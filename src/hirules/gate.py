@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -28,8 +29,7 @@ from hirules.model.request import Entities, Request, replaced
 from hirules.model.status import default_status
 from hirules.policy.ast import PolicySet
 from hirules.policy.edits import EDITS, EditKind
-from hirules.policy.evaluate import evaluate
-from hirules.policy.needs import needs, needs_after
+from hirules.policy.index import Index
 from hirules.policy.operators import OPERATORS, Operator
 from hirules.policy.trace import Trace
 from hirules.policy.verdict import Verdict
@@ -57,6 +57,15 @@ def now_of_caller(request: Request) -> datetime:
     return given
 
 
+class Edition(msgspec.Struct, frozen=True):
+    """One version of the policy set with what is derived from it. A decision sees one edition from its beginning to its end."""
+
+    policies: PolicySet
+    names: Names
+    reads: Mapping[str, Reads]
+    index: Index
+
+
 class Gate:
     """Decides requests by one policy set and the plugins. Without a recorder nothing is recorded."""
 
@@ -72,24 +81,38 @@ class Gate:
         unlisted_operations: str | Sequence[str] = "refuse",
         now: Callable[[Request], datetime] = now_of_clock,
     ) -> None:
-        self.policies = policies
+        self._operators, self._edits = operators, edits
+        self._edition = self.edition(policies)
         self.unlisted_operations = unlisted_operations
         """HealthImaging operations that are no action: ``refuse`` or ``allow`` them all, or the names of those that pass."""
-        self._names = Names(policies.vocabulary)
         self._plugins = plugins if plugins is not None else Plugins()
         self._recorder = recorder if recorder is not None else Recorder(None, policies.vocabulary)
         self._lookups = lookups if lookups is not None else Lookups(policies.vocabulary)
-        self._operators, self._edits = operators, edits
         self._now = now
         self._fact_sources = self._plugins.fact_sources()
-        self._reads = reads(policies)
+        self._records = self._recorder.stores or self._plugins.listens
+        self._ids, self._numbers = uuid.uuid4().hex, itertools.count(1)
+
+    @property
+    def policies(self) -> PolicySet:
+        """The policy set that decides now."""
+        return self._edition.policies
+
+    def edition(self, policies: PolicySet) -> Edition:
+        """``policies`` made ready to decide; this is where a new set costs."""
+        index = Index(policies, operators=self._operators, edits=self._edits)
+        return Edition(policies, Names(policies.vocabulary), reads(policies), index)
+
+    def swap(self, edition: Edition) -> None:
+        """From now on ``edition`` decides; requests that are being decided keep theirs."""
+        self._edition = edition
 
     def check(self, request: Request, trace: Trace | None = None) -> Decision:
         """Decide ``request`` and record it. Whatever fails refuses; nothing is raised. ``trace`` collects the reasons."""
 
         def decide(given: Request, costs: list[LookupCost]) -> tuple[Decision, datetime]:
             now = self._now(given)
-            return self._decide(given, now, costs, trace), now
+            return self._decide(self._edition, given, now, costs, trace), now
 
         return self._recorded(request, decide)
 
@@ -114,8 +137,10 @@ class Gate:
         costs: list[LookupCost] = []
         try:
             if not given.id:
-                given = replaced(given, id=str(uuid.uuid4()))
+                given = _stamped(given, f"{self._ids}-{next(self._numbers):x}", given.context)
             decision, now = decide(given, costs)
+            if not self._records:
+                return decision
             record = self._recorder.record(given, decision, now, costs)
             self._recorder.write(record)
         except Exception as error:  # noqa: BLE001 - INVARIANT: fail closed. Whatever goes wrong on the way to a recorded decision, the request is refused
@@ -123,30 +148,34 @@ class Gate:
         self._tell(record)
         return decision
 
-    def _decide(self, request: Request, now: datetime, costs: list[LookupCost], trace: Trace | None) -> Decision:
-        if request.action not in self.policies.vocabulary.actions:
+    def _decide(self, edition: Edition, request: Request, now: datetime, costs: list[LookupCost], trace: Trace | None) -> Decision:
+        if request.action not in edition.policies.vocabulary.actions:
             return self._refusal(request, "there is no such action")
-        if strange := self._names.strange(request):
+        if strange := edition.names.strange(request):
             return self._refusal(request, "the request has an attribute that its action does not have", strange[0])
-        request = replaced(request, context={**request.context, "now": now})
+        request = _stamped(request, request.id, {**request.context, "now": now})
         verdicts = self._plugins.verdicts(request)
-        request, errors = self._with_facts(request, now, verdicts, costs)
-        decision = evaluate(self.policies, request, now, verdicts, trace, operators=self._operators, edits=self._edits)
+        reading = edition.reads[request.action]
+        if not reading.resource and not (reading.context and self._fact_sources):
+            return edition.index.decide(request, now, verdicts, trace)
+        request, errors = self._with_facts(edition, request, now, verdicts, costs)
+        decision = edition.index.decide(request, now, verdicts, trace)
         return msgspec.structs.replace(decision, errors=(*decision.errors, *errors)) if errors else decision
 
-    def _with_facts(self, request: Request, now: datetime, verdicts: Sequence[Verdict], costs: list[LookupCost]) -> tuple[Request, list[Error]]:
+    def _with_facts(
+        self, edition: Edition, request: Request, now: datetime, verdicts: Sequence[Verdict], costs: list[LookupCost]
+    ) -> tuple[Request, list[Error]]:
         """The request with the facts that rules need and it does not carry; what could not be had."""
-        reading = self._reads.get(request.action, Reads())
+        reading = edition.reads[request.action]
         errors: list[Error] = []
         if self._fact_sources and reading.context:
             request = self._with_context(request, reading.context, costs, errors)
         if not reading.resource:
             return request, errors
-        tables = {"operators": self._operators, "edits": self._edits}
-        needed = needs(self.policies, request, now, verdicts, **tables)  # type: ignore[arg-type] # the two tables by their names
+        needed = edition.index.needs(request, now, verdicts)
         if needed:
             request = replaced(request, resource=self._entities(request, needed, costs, errors))
-        effective, after = needs_after(self.policies, request, now, verdicts, **tables)  # type: ignore[arg-type]
+        effective, after = edition.index.needs_after(request, now, verdicts)
         if after:
             request = replaced(request, resource_after=self._entities(effective, after, costs, errors))
         return request, errors
@@ -226,6 +255,14 @@ class Gate:
     def _tell(self, record: DecisionRecord) -> None:
         if self._plugins.listens:
             self._plugins.decided(msgspec.to_builtins(record, enc_hook=str))
+
+
+def _stamped(request: Request, number: str, context: Fields) -> Request:
+    """``request`` with its id and context; what ``replaced`` does, at a fourth of its cost."""
+    return Request(
+        request.action, request.subject, request.request, request.resource, request.resource_after, request.instance, context, request.original,
+        number, request.lookup,
+    )  # fmt: skip
 
 
 def _parts(facts: Facts | None) -> tuple[Entities | None, Fields]:

@@ -26,7 +26,7 @@ def test_every_parameter_that_a_dimse_request_carries_is_an_attribute(action: Ac
         assert action.name in VOCABULARY.attributes[path].actions, path
 
 
-def leaves(shape: Shape, name: str = "") -> list[str]:
+def leaves(shape: Shape | None, name: str = "") -> list[str]:
     if isinstance(shape, StructureShape):
         return [leaf for key, member in shape.members.items() for leaf in leaves(member, f"{name}.{key}" if name else key)]
     if isinstance(shape, ListShape):

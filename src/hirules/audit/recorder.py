@@ -21,6 +21,11 @@ class Recorder:
         self._vocabulary = vocabulary
         self._identifying_values = identifying_values
 
+    @property
+    def stores(self) -> bool:
+        """Whether there is a store."""
+        return self._store is not None
+
     def record(self, request: Request, decision: Decision, time: datetime, lookups: Sequence[LookupCost] = ()) -> DecisionRecord:
         """The record of ``decision`` on ``request`` (as it came), without what it may not show."""
         identifying, vocabulary = self._identifying_values, self._vocabulary

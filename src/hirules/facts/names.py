@@ -13,16 +13,47 @@ _OF_GATEWAY = frozenset({"context.removed_keys"})
 """What the gateway tells the record; no rule reads it."""
 
 
+_ELEMENTS = 4096
+"""Names of elements that are remembered for an action."""
+
+
 class Names:
     """The names that requests may carry, by root and action."""
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self.vocabulary = vocabulary
         self._known: dict[tuple[str, str], frozenset[str]] = {}
+        self._elements: dict[str, set[str]] = {action: set() for action in vocabulary.actions}
+        self._plain = {action: tuple(self.below(root, action) for root in ("subject", "request", "context")) for action in vocabulary.actions}
 
     def strange(self, request: Request) -> tuple[str, ...]:
         """Every path in ``request`` that its action does not have, sorted. The action itself is known."""
-        return tuple(sorted(_strange(request, self)))
+        if self._usual(request):
+            return ()
+        found = tuple(sorted(_strange(request, self)))
+        identifier = request.request.get("Identifier")
+        elements = self._elements[request.action]
+        if not found and type(identifier) is dict and len(elements) < _ELEMENTS:
+            elements.update(identifier)
+        return found
+
+    def _usual(self, request: Request) -> bool:
+        """Whether a request plainly has known names only: nothing nested but an identifier of elements that were seen to be known."""
+        if request.resource or request.resource_after or request.instance is not None or request.original is not None:
+            return False
+        subject, parameters, context = self._plain[request.action]
+        fields = request.request
+        identifier = fields.get("Identifier")
+        nested = type(identifier) is dict
+        return (
+            request.subject.keys() <= subject
+            and fields.keys() <= parameters
+            and request.context.keys() <= context
+            and [*map(type, fields.values())].count(dict) == nested
+            and dict not in map(type, request.subject.values())
+            and dict not in map(type, request.context.values())
+            and (not nested or identifier.keys() <= self._elements[request.action])  # type: ignore[union-attr]
+        )
 
     def below(self, root: str, action: str) -> frozenset[str]:
         """The first names that a request for ``action`` may carry below ``root``."""

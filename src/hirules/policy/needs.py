@@ -121,6 +121,11 @@ def _undecided(rule: Rule, view: View, setting: Setting) -> Iterator[str]:
     yield from _of_effect(rule)
 
 
+def resource_names(rule: Rule) -> frozenset[str]:
+    """Every name below ``resource.`` that the rule itself reads, its exceptions left out."""
+    return frozenset((*_of_conditions((rule.when, rule.unless)), *_of_effect(rule)))
+
+
 def _all_names(rule: Rule, setting: Setting) -> Iterator[str]:
     yield from _of_conditions((rule.when, rule.unless, *(exception.when for exception in setting.exceptions(rule))))
     yield from _of_effect(rule)

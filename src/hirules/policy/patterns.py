@@ -17,7 +17,7 @@ from hirules.policy.truth import Scope, Truth, kleene_any, kleene_not
 
 def glob(reading: Reading, argument: Operands, scope: Scope) -> Truth:
     """``*`` is any characters, ``?`` one; everything else is itself."""
-    return _texts(reading, argument, scope, lambda value, pattern: _full_match(_glob_pattern(pattern), value))
+    return _texts(reading, argument, scope, lambda value, pattern: _full_match(glob_pattern(pattern), value))
 
 
 def regex(reading: Reading, argument: Operands, scope: Scope) -> Truth:
@@ -57,18 +57,20 @@ def _full_match(pattern: str, value: str) -> Truth:
 
 
 @cache
-def _glob_pattern(pattern: str) -> str:
+def glob_pattern(pattern: str) -> str:
+    """The RE2 pattern of a glob."""
     return "(?s)" + "".join({"*": ".*", "?": "."}.get(character, re2.escape(character)) for character in pattern)
 
 
 def cidr(reading: Reading, argument: Operands, scope: Scope) -> Truth:
     """One address lies in one of the networks."""
-    networks = [_network(pattern) for pattern in _patterns(argument, scope)]
+    networks = [network_of(pattern) for pattern in _patterns(argument, scope)]
     return some(reading, lambda value: _inside(value, networks))
 
 
 @cache
-def _network(text: str) -> IPv4Network | IPv6Network:
+def network_of(text: str) -> IPv4Network | IPv6Network:
+    """The network that an argument of ``cidr`` spells."""
     network = ip_network(text.strip(), strict=False)
     mapped = network.network_address.ipv4_mapped if isinstance(network, IPv6Network) else None
     # addresses that map IPv4 into IPv6 are read as IPv4, so are such networks
