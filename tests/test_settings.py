@@ -115,7 +115,7 @@ def test_what_is_no_endpoint(text: str) -> None:
 
 
 def test_every_option_of_the_gateway_can_be_configured() -> None:
-    of_sides = {"ae_title", "host", "port", "upstream_ae_title", "upstream_host", "upstream_port"}
+    of_sides = {"ae_title", "host", "port", "upstream_ae_title", "upstream_host", "upstream_port", "decide_suboperations"}
     settings = DimseSettings(listen="G@h:1", upstream="A@b:2")
     assert set(Options.__struct_fields__) - of_sides == set(DimseSettings.__struct_fields__) - {"listen", "upstream", "destinations"}
     assert settings.options(endpoint("A@b:2")) == Options(

@@ -69,7 +69,6 @@ class DimseSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     allow_relational: Annotated[bool, Meta(description="leave relational queries and retrieves in the extended negotiation")] = False
     allow_fuzzy: Annotated[bool, Meta(description="leave fuzzy matching in the extended negotiation")] = False
     allow_combined_date_time: Annotated[bool, Meta(description="leave combined date-time matching in the extended negotiation")] = False
-    decide_suboperations: Annotated[bool, Meta(description="decide each C-STORE of a permitted C-GET as a `c-store` of the upstream")] = True
     command_size: Annotated[int, Meta(gt=0, description="of a command set")] = 64 * 1024
     identifier_size: Annotated[int, Meta(gt=0, description="of an identifier, which is held until it is complete")] = 1024 * 1024
     data_set_size: Annotated[int, Meta(gt=0, description="of the data set of an N service, which is held too")] = 64 * 1024 * 1024
@@ -80,7 +79,6 @@ class DimseSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     connect_timeout: Annotated[float, Meta(gt=0, description="for the upstream's connection")] = 10.0
     acceptance_timeout: Annotated[float, Meta(gt=0, description="for the upstream's answer to an A-ASSOCIATE-RQ")] = 30.0
     idle_timeout: Annotated[float, Meta(gt=0, description="without a byte in either direction")] = 1800.0
-    decision_timeout: Annotated[float, Meta(gt=0, description="for the look-ups of one decision")] = 10.0
     drain_timeout: Annotated[float, Meta(ge=0, description="for associations to end by themselves when the gateway stops")] = 10.0
 
     def options(self, upstream: Endpoint) -> Options:

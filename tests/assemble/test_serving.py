@@ -55,3 +55,36 @@ def test_it_does_not_start_on_a_folder_that_is_not_there(tmp_path: Path) -> None
 def test_it_needs_both_sides(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="`policies` and `dimse`"):
         serving(Settings(policies=str(tmp_path)))
+
+
+@pytest.mark.parametrize(
+    ("rule", "decided"),
+    [
+        ("", False),
+        ("  - {id: r, on: c-store, when: {subject.ae_title: A}, allow: {}}\n", False),
+        ("  - {id: r, on: c-store, deny: {}, mode: off}\n", False),
+        ("  - {id: r, on: c-store, when: {subject.ae_title: A}, deny: {}}\n", True),
+        ("  - {id: r, on: [c-find, c-store], audit: {note: n}, mode: shadow}\n", True),
+    ],
+    ids=["none", "allow", "off", "deny", "shadow"],
+)
+def test_sub_operations_are_decided_where_a_rule_could_narrow_them(tmp_path: Path, rule: str, decided: bool) -> None:
+    parts = serving(_settings(tmp_path, POLICY + rule))
+    parts.close()
+    assert parts.options.decide_suboperations is decided
+
+
+def test_sub_operations_are_decided_where_a_plugin_could_refuse_them(tmp_path: Path) -> None:
+    parts = serving(_settings(tmp_path), plugins=[Silent()])
+    parts.close()
+    assert parts.options.decide_suboperations
+
+
+class Silent:
+    """A plugin without an opinion."""
+
+    __name__ = "silent"
+
+    @hirules.hookimpl
+    def hirules_verdict(self) -> None:
+        return None

@@ -80,5 +80,8 @@ def test_the_upstream_needs_the_role_and_a_c_get_to_store() -> None:
     asked.register(read(command(0x10, 3)), ON[GET], DECISION)
     assert answered.mistake(stored, ON[CT]) is None
     assert asked.decides(stored)
-    covered = Conversation(association(), msgspec.structs.replace(OPTIONS, decide_suboperations=False), from_upstream=True)
-    assert not covered.decides(stored)
+    assert answered.retrieving(stored)
+    assert not asked.retrieving(stored)
+    assert not answered.decides(stored)
+    answered.options = msgspec.structs.replace(OPTIONS, decide_suboperations=True)
+    assert answered.decides(stored)

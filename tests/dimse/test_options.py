@@ -9,7 +9,6 @@ from tests.dimse.wire import OPTIONS
 
 def test_nothing_is_opened_by_default() -> None:
     assert not any((OPTIONS.allow_relational, OPTIONS.allow_fuzzy, OPTIONS.allow_combined_date_time, OPTIONS.preserve_ae_title_case))
-    assert OPTIONS.decide_suboperations
     assert OPTIONS.calling_ae_title is None
 
 

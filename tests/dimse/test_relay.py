@@ -25,6 +25,7 @@ from tests.dimse.wire import (
     VERIFICATION,
     WITHOUT_ROLE,
     Event,
+    allow,
     command,
     deny,
     find,
@@ -51,7 +52,8 @@ def counts(completed: int, failed: int) -> dict[str, Any]:
 
 
 def after(*sent: bytes) -> Relay:
-    made = relay()
+    """With these from the client; sub-operations are decisions of their own."""
+    made = relay(msgspec.structs.replace(OPTIONS, decide_suboperations=True))
     for each in sent:
         take(made.client, each)
     return made
@@ -110,8 +112,15 @@ def test_a_response_that_cannot_be_read_breaks_the_stream() -> None:
 def test_the_sub_operations_of_a_permitted_c_get_are_decided_and_pass_both_ways() -> None:
     made = after(get())
     sent = store(9, b"\x01" * 50000)
-    events = take(made.upstream, sent)
+    seen: list[Message] = []
+
+    def see(asked: Message) -> Ruling:
+        seen.append(asked)
+        return allow(asked)
+
+    events = take(made.upstream, sent, see)
     assert kinds(events) == ["decide", "forward"]
+    assert seen[0].retrieving
     assert forwarded(events) == sent
     stored = message(ON[CT], reply(0x01, 9, AffectedSOPClassUID=CT))
     assert take(made.client, stored) == [Event("forward", stored), Event("completed", outcome={"Status": 0})]
@@ -127,7 +136,7 @@ def test_a_failed_sub_operation_is_no_stored_instance() -> None:
 
 
 def test_a_sub_operation_can_be_covered_by_its_c_get() -> None:
-    made = relay(msgspec.structs.replace(OPTIONS, decide_suboperations=False))
+    made = relay()
     take(made.client, get())
     assert kinds(take(made.upstream, store(9))) == ["forward"]
     assert kinds(take(made.client, store(10))) == ["decide", "forward"]

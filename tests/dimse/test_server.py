@@ -52,7 +52,7 @@ def statuses(responses: Any) -> list[int]:
 
 def test_echo_find_store_and_get_work_through_it(upstream: Upstream) -> None:
     gate, received = Gate(), list[bytes]()
-    with gateway(gate, upstream) as (_, port):
+    with gateway(gate, upstream, decide_suboperations=True) as (_, port):
         association = client(port, handlers=stored(received))
         assert association.is_established
         assert association.send_c_echo().Status == 0
@@ -109,7 +109,7 @@ def test_a_denied_sub_operation_fails_at_the_upstream(upstream: Upstream) -> Non
         denied = request.request.get("AffectedSOPInstanceUID") == "1.2.3.2"
         return Decision("deny", request, status=0x0124) if denied else Decision("allow", request)
 
-    with gateway(Gate(decide), upstream) as (_, port):
+    with gateway(Gate(decide), upstream, decide_suboperations=True) as (_, port):
         association = client(port, handlers=stored(received))
         final, _ = list(association.send_c_get(identifier(), GET))[-1]
         assert (final.Status, final.NumberOfCompletedSuboperations, final.NumberOfFailedSuboperations) == (0xB000, 2, 1)

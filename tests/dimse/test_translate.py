@@ -345,3 +345,13 @@ def test_the_law_for_a_move(destination: str, uids: list[str]) -> None:
 def test_any_identifier_is_a_request_or_a_refusal(data: bytes) -> None:
     result = request_of(MOVE, data, CONTEXT, ASSOCIATION, False, OPTIONS)
     assert isinstance(result, Refusal) or result.request["Identifier"]
+
+
+def test_a_store_that_a_get_brings_names_what_asked_for_it() -> None:
+    stored = command(message.C_STORE_RQ, AffectedSOPClassUID="1.2.840.10008.5.1.4.1.1.2", AffectedSOPInstanceUID="1.2.3")
+    brought = request_of(stored, None, CONTEXT, ASSOCIATION, True, OPTIONS, "c-get")
+    assert isinstance(brought, Request)
+    assert brought.request["action"] == "c-get"
+    assert "action" not in translated(stored, upstream=True).request
+    changed, _ = forward(Decision("allow", brought), stored, None, CONTEXT, OPTIONS)
+    assert changed is stored

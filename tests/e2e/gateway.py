@@ -42,11 +42,6 @@ rules:
     on: c-find
     when: {{subject.ae_title: WATCHED}}
     rewrite: [{{set: {{request.Identifier.PatientID: "{OTHER_PATIENT}"}}}}]
-  - id: delivery
-    title: What a permitted C-GET brings comes from the archive
-    on: c-store
-    when: {{subject.ae_title: {{in: [ORTHANC, DCMQRSCP]}}}}
-    allow: {{}}
   - id: sealed-study
     on: c-get
     when: {{request.Identifier.StudyInstanceUID: {study_of(OTHER_PATIENT)[0].study}}}

@@ -13,6 +13,7 @@ from hirules.dimse.archive import Archive
 from hirules.dimse.options import Options
 from hirules.dimse.server import Gateway
 from hirules.gate import Gate
+from hirules.policy.ast import PolicySet
 from hirules.policy.findings import Finding, PolicyError
 from hirules.settings import DimseSettings, Settings, endpoint
 
@@ -36,7 +37,8 @@ def serving(settings: Settings, *, plugins: Iterable[str | object] = ()) -> Serv
     """The gateway of ``settings``, which name policies and both sides. Raises :class:`PolicyError`, also for what it could not enforce."""
     if settings.policies is None or settings.dimse is None:
         raise ValueError("a gateway needs `policies` and `dimse`")
-    gate = build(settings.policies, settings, plugins=plugins)
+    added = tuple(plugins)
+    gate = build(settings.policies, settings, plugins=added)
     if findings := not_enforceable(gate.policies):
         gate.close()
         raise PolicyError(findings)
@@ -44,8 +46,14 @@ def serving(settings: Settings, *, plugins: Iterable[str | object] = ()) -> Serv
     archive, upstream = None, dimse.upstream
     if upstream.startswith("embedded:"):
         archive, upstream = _embedded(gate, upstream.removeprefix("embedded:"), dimse)
-    options = dimse.options(endpoint(upstream))
+    decides = bool(settings.plugins or added) or _narrows_gets(gate.policies)
+    options = msgspec.structs.replace(dimse.options(endpoint(upstream)), decide_suboperations=decides)
     return Serving(gate, Gateway(gate, options), options, archive)
+
+
+def _narrows_gets(policies: PolicySet) -> bool:
+    """Whether a rule could refuse, change or note a C-STORE of a permitted C-GET: then each of them is a decision of its own."""
+    return any("c-store" in rule.on and rule.kind != "allow" and rule.mode != "off" for rule in policies.rules)
 
 
 def _embedded(gate: Gate, folder: str, dimse: DimseSettings) -> tuple[Archive, str]:

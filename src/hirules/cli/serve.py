@@ -10,6 +10,7 @@ import sys
 from contextlib import ExitStack
 
 import msgspec
+import pydicom.config
 
 from hirules.assemble.serving import Serving, serving
 from hirules.settings import AuditSettings, DimseSettings, Settings, endpoint, read_settings
@@ -34,6 +35,8 @@ def run(arguments: argparse.Namespace) -> int:
         return _usage("`--http` is not available in this version")
     if arguments.verbose:
         logging.getLogger("hirules").setLevel(logging.INFO)
+    # its warnings about malformed values quote them, and they would be patients'
+    pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
     try:
         settings = _settings(arguments)
     except ValueError as error:

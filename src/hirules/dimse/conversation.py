@@ -102,7 +102,7 @@ class Conversation:
 
     def decides(self, command: Command) -> bool:
         """Whether a C-STORE is a decision of its own, or covered by its C-GET."""
-        return not self.from_upstream or self.options.decide_suboperations
+        return self.options.decide_suboperations or not self.retrieving(command)
 
     def mistake(self, command: Command, number: int) -> Mistake | None:
         """Why the request may not even be decided."""
@@ -119,6 +119,10 @@ class Conversation:
         if field == (C_STORE_RQ if not command.has_data_set else C_ECHO_RQ):
             return Mistake(MISTYPED_ARGUMENT, "the data set type does not fit the service")
         return None
+
+    def retrieving(self, command: Command) -> bool:
+        """Whether it is a sub-operation of a C-GET."""
+        return self.from_upstream and command.field == C_STORE_RQ and self._retrieval() is not None
 
     def _may_ask(self, field: int, context: Context) -> bool:
         if field == N_EVENT_REPORT_RQ:

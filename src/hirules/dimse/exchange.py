@@ -204,8 +204,7 @@ class Exchange:
 
     def _ask(self, command: Command, data: bytes | None) -> Generator[Output, Ruling | None, Ruling]:
         yield from self.flush()
-        message = Message(command, self.conversation.contexts[self.context], data, self.conversation.from_upstream)
-        ruling = yield Decide(message)
+        ruling = yield Decide(self._message(command, data))
         if ruling is None:
             raise TypeError("Decide takes a Ruling")
         if ruling.command is None:
@@ -213,6 +212,10 @@ class Exchange:
             assert ruling.answer is not None
             self._answers.append((self._answer(ruling.answer), completed))
         return ruling
+
+    def _message(self, command: Command, data: bytes | None) -> Message:
+        conversation = self.conversation
+        return Message(command, conversation.contexts[self.context], data, conversation.from_upstream, conversation.retrieving(command))
 
     def _response(self, command: Command) -> Outputs:
         if not isinstance(command.values.get("Status"), int):
@@ -267,8 +270,7 @@ class Exchange:
         self._swallow(1)
 
     def _refuse(self, command: Command, mistake: Mistake) -> None:
-        message = Message(command, self.conversation.contexts[self.context], None, self.conversation.from_upstream)
-        self._notices.append(Refused(message, mistake.status, mistake.why))
+        self._notices.append(Refused(self._message(command, None), mistake.status, mistake.why))
         self._answers.append((self._answer(response(command, mistake.status, mistake.why)), None))
 
     def _drop(self, command: Command, why: str) -> Outputs:

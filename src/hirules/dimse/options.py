@@ -31,8 +31,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """Leave relational queries and retrieves in the extended negotiation (PS3.4 §C.5)."""
     allow_fuzzy: bool = False
     allow_combined_date_time: bool = False
-    decide_suboperations: bool = True
-    """Decide each C-STORE of a permitted C-GET as a ``c-store`` of the upstream; else the C-GET covers them."""
+    decide_suboperations: bool = False
+    """Decide each C-STORE of a permitted C-GET as a ``c-store``, for a policy set that could refuse or note one; else the C-GET covers them."""
 
     # how much of it
     command_size: int = 64 * 1024
@@ -54,7 +54,5 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """For the upstream's answer to an A-ASSOCIATE-RQ."""
     idle_timeout: float = 1800.0
     """Without a byte in either direction."""
-    decision_timeout: float = 10.0
-    """For the look-ups of one decision."""
     drain_timeout: float = 10.0
     """For associations to end by themselves when the gateway stops."""

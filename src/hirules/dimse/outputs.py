@@ -20,6 +20,8 @@ class Message(msgspec.Struct, frozen=True):
     context: Context
     data: bytes | None
     from_upstream: bool
+    retrieving: bool = False
+    """A sub-operation of a permitted C-GET: a C-STORE of the upstream."""
 
     def __repr__(self) -> str:
         return f"Message({self.command!r}, context={self.context.id})"

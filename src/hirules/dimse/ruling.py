@@ -73,7 +73,7 @@ class Desk:
 
     def _rule(self, message: Message) -> Ruling:
         command, context = message.command, message.context
-        request = request_of(command, message.data, context, self._association, message.from_upstream, self._options)
+        request = self._request(message, message.data)
         if isinstance(request, Refusal):
             decision = self._record(request.request, request.status, request.comment)
             answer = response(command, request.status, request.comment, request.offending)
@@ -93,6 +93,10 @@ class Desk:
             return self._answer(command, decision, status, "the rewritten request cannot be sent")
         return Ruling(decision=decision, command=changed.raw, data=data)
 
+    def _request(self, message: Message, data: bytes | None) -> Request | Refusal:
+        asking = "c-get" if message.retrieving else None
+        return request_of(message.command, data, message.context, self._association, message.from_upstream, self._options, asking)
+
     def _deny(self, command: Command, decision: Decision) -> Ruling:
         if decision.no_match and command.field in _NO_MATCH:
             return self._answer(command, decision, _NO_MATCH[command.field])
@@ -110,7 +114,7 @@ class Desk:
         message = refused.message
         log.warning("association %s: refused 0x%04X: %s", self._association.calling_ae_title, refused.status, refused.why)
         try:
-            made = request_of(message.command, None, message.context, self._association, message.from_upstream, self._options)
+            made = self._request(message, None)
             decision = self._record(made.request if isinstance(made, Refusal) else made, refused.status, refused.why)
         except Exception as error:  # noqa: BLE001 - the refusal stands, whether or not it could be described
             log.error("association %s: a refusal could not be recorded: %s", self._association.calling_ae_title, place_of(error))

@@ -129,12 +129,23 @@ def subject_of(association: Association, options: Options, *, from_upstream: boo
 
 
 def request_of(
-    command: Command, identifier: bytes | None, context: Context, association: Association, from_upstream: bool, options: Options
+    command: Command,
+    identifier: bytes | None,
+    context: Context,
+    association: Association,
+    from_upstream: bool,
+    options: Options,
+    asking: str | None = None,
 ) -> Request | Refusal:
-    """The request that a message is. ``identifier`` is its data set; a C-STORE's is not read."""
+    """The request that a message is. ``identifier`` is its data set; a C-STORE's is not read.
+
+    ``asking`` is the action that a sub-operation belongs to: ``request.action`` of its request.
+    """
     service = SERVICES.get(command.field)
     subject = subject_of(association, options, from_upstream=from_upstream)
     parameters = _parameters(command, options)
+    if asking is not None:
+        parameters["action"] = asking
     if service is None:
         unknown = Request(f"0x{command.field:04X}", subject=subject, request=parameters, context=_CONTEXT)
         return Refusal(UNRECOGNIZED_OPERATION, "the service is not supported", (), unknown)

@@ -121,7 +121,7 @@ def _dimse() -> tuple[Attribute, ...]:
     answering = _DISCLOSURE
     keys = frozenset({"c-find", "c-get", "c-move"}) | answering
     return (
-        Attribute("request.action", Type.STRING, _ALL, "the action; for `answer` and `release` the one that asked", general=True),
+        Attribute("request.action", Type.STRING, _ALL, "the action; for `answer`, `release` and the C-STORE of a C-GET the one that asked", general=True),
         Attribute("request.MessageID", Type.INTEGER, _DIMSE | answering, "the message id (PS3.7 §9.1)"),
         Attribute(
             "request.Priority", Type.INTEGER, frozenset({"c-find", "c-get", "c-move", "c-store"}) | answering,

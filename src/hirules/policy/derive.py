@@ -21,8 +21,15 @@ _OF_OTHERS = ("answer", "release")
 _SAME_STRUCTURE = Unknown("it has another structure than expected")
 
 
+def narrows_get(request: Request) -> bool:
+    """Whether it is a C-STORE that a permitted C-GET brings: it only narrows what the C-GET was granted."""
+    return request.action == "c-store" and request.request.get("action") == "c-get"
+
+
 def asking_action(request: Request) -> object:
-    """The action; for ``answer`` and ``release`` the one that asked for what leaves."""
+    """The action; for ``answer``, ``release`` and the C-STORE of a C-GET the one that asked for what leaves."""
+    if narrows_get(request):
+        return "c-get"
     if request.action not in _OF_OTHERS:
         return request.action
     told = request.request.get("action")

@@ -21,6 +21,7 @@ from hirules.model.decision import Decision, Error, ExceptionUse
 from hirules.model.request import Request, replaced
 from hirules.model.status import conflict_status, default_status
 from hirules.policy.ast import PolicySet
+from hirules.policy.derive import narrows_get
 from hirules.policy.edits import EDITS, EditKind
 from hirules.policy.entities import NO_ENTITY, Entity, entities_of
 from hirules.policy.matching import Match, Setting, match_everywhere, suspending, trace_others, unique_errors
@@ -123,7 +124,7 @@ def _decided(
     allowing = sorted({*(match.rule.id for match in matches.allow if match.at(True)), *(verdict.source for verdict in verdicts if verdict.effect == "allow")})
     by_plugin = any(verdict.effect == "allow" for verdict in verdicts)
     allowed = all(by_plugin or any(match.truths[number] is True for match in matches.allow) for number in range(len(views)))
-    if allowed or _permitted_otherwise(setting, action):
+    if allowed or _permitted_otherwise(setting, action, effective):
         return Decision("allow", effective, by=tuple(allowing))
     reason = "no rule allows it"
     return Decision("deny", effective, status=default_status(action.name), reason=reason, full_reason=reason)
@@ -143,9 +144,13 @@ def _denied(denials: Sequence[Denial], effective: Request) -> Decision:
     )
 
 
-def _permitted_otherwise(setting: Setting, action: Action) -> bool:
-    """What holds where no rule allows: ``combining``; an action that only narrows is permitted where no rule allows it at all."""
-    if setting.policies.combining == "permit-unless-deny":
+def _permitted_otherwise(setting: Setting, action: Action, request: Request) -> bool:
+    """What holds where no rule allows: ``combining``; an action that only narrows is permitted where no rule allows it at all.
+
+    A C-STORE that a permitted C-GET brings is permitted whatever allow rules for ``c-store`` there are: those are about what
+    comes to be stored, and the C-GET has been granted.
+    """
+    if setting.policies.combining == "permit-unless-deny" or narrows_get(request):
         return True
     # in mode enforce, whatever its `valid`: else an allow rule would open everything on the day it expires
     has_allow = any(rule.kind == "allow" and rule.mode == "enforce" and action.name in rule.on for rule in setting.ordered)
