@@ -39,9 +39,10 @@ _log = logging.getLogger(__name__)
 
 def now_of_clock(request: Request) -> datetime:
     """The clock's time, whatever the caller says; of an ``answer`` or a ``release`` that of the request which brought it about."""
-    given = request.context.get("now")
-    if request.action in ("answer", "release") and isinstance(given, datetime) and given.tzinfo is not None:
-        return given
+    if request.action in ("answer", "release"):
+        given = request.context.get("now")
+        if isinstance(given, datetime) and given.tzinfo is not None:
+            return given
     return datetime.now(UTC)
 
 
@@ -90,6 +91,7 @@ class Gate:
         self._lookups = lookups if lookups is not None else Lookups(policies.vocabulary)
         self._now = now
         self._fact_sources = self._plugins.fact_sources()
+        self._votes = self._plugins.votes
         self._records = self._recorder.stores or self._plugins.listens
         self._ids, self._numbers = uuid.uuid4().hex, itertools.count(1)
 
@@ -109,16 +111,29 @@ class Gate:
 
     def check(self, request: Request, trace: Trace | None = None) -> Decision:
         """Decide ``request`` and record it. Whatever fails refuses; nothing is raised. ``trace`` collects the reasons."""
-
-        def decide(given: Request, costs: list[LookupCost]) -> tuple[Decision, datetime]:
+        given = self._identified(request)
+        costs: list[LookupCost] = []
+        try:
             now = self._now(given)
-            return self._decide(self._edition, given, now, costs, trace), now
-
-        return self._recorded(request, decide)
+            decision = self._decide(self._edition, given, now, costs, trace)
+            if not self._records:
+                return decision
+            record = self._written(given, decision, now, costs)
+        except Exception as error:  # noqa: BLE001 - INVARIANT: fail closed. Whatever goes wrong on the way to a recorded decision, the request is refused
+            return self._closed(given, error)
+        self._tell(record)
+        return decision
 
     def refuse(self, request: Request, status: Status, reason: str) -> Decision:
         """Record that ``request`` is refused before any rule: it could be read in two ways, or not at all. ``reason`` quotes no patient data."""
-        return self._recorded(request, lambda given, _: (msgspec.structs.replace(self._refusal(given, reason), status=status), datetime.now(UTC)))
+        given = self._identified(request)
+        try:
+            decision = msgspec.structs.replace(self._refusal(given, reason), status=status)
+            record = self._written(given, decision, datetime.now(UTC), [])
+        except Exception as error:  # noqa: BLE001 - as in `check`: it is refused in any case, and the record says as much as it can
+            return self._closed(given, error)
+        self._tell(record)
+        return decision
 
     def complete(self, decision: Decision, outcome: Mapping[str, object]) -> None:
         """Add what became of the request to its record: final status, counts. Never a value of a patient."""
@@ -132,21 +147,15 @@ class Gate:
         """Close the audit store; where there is one, later requests are refused."""
         self._recorder.close()
 
-    def _recorded(self, request: Request, decide: Callable[[Request, list[LookupCost]], tuple[Decision, datetime]]) -> Decision:
+    def _identified(self, request: Request) -> Request:
         given = request if isinstance(request, Request) else Request("")
-        costs: list[LookupCost] = []
-        try:
-            if not given.id:
-                given = _stamped(given, f"{self._ids}-{next(self._numbers):x}", given.context)
-            decision, now = decide(given, costs)
-            if not self._records:
-                return decision
-            record = self._recorder.record(given, decision, now, costs)
-            self._recorder.write(record)
-        except Exception as error:  # noqa: BLE001 - INVARIANT: fail closed. Whatever goes wrong on the way to a recorded decision, the request is refused
-            return self._closed(given, error)
-        self._tell(record)
-        return decision
+        return given if given.id else _stamped(given, f"{self._ids}-{next(self._numbers):x}", given.context)
+
+    def _written(self, request: Request, decision: Decision, now: datetime, costs: Sequence[LookupCost]) -> DecisionRecord:
+        """The record, on disk."""
+        record = self._recorder.record(request, decision, now, costs)
+        self._recorder.write(record)
+        return record
 
     def _decide(self, edition: Edition, request: Request, now: datetime, costs: list[LookupCost], trace: Trace | None) -> Decision:
         if request.action not in edition.policies.vocabulary.actions:
@@ -154,7 +163,7 @@ class Gate:
         if strange := edition.names.strange(request):
             return self._refusal(request, "the request has an attribute that its action does not have", strange[0])
         request = _stamped(request, request.id, {**request.context, "now": now})
-        verdicts = self._plugins.verdicts(request)
+        verdicts = self._plugins.verdicts(request) if self._votes else ()
         reading = edition.reads[request.action]
         if not reading.resource and not (reading.context and self._fact_sources):
             return edition.index.decide(request, now, verdicts, trace)

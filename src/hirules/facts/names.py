@@ -45,15 +45,13 @@ class Names:
         fields = request.request
         identifier = fields.get("Identifier")
         nested = type(identifier) is dict
-        return (
-            request.subject.keys() <= subject
-            and fields.keys() <= parameters
-            and request.context.keys() <= context
-            and [*map(type, fields.values())].count(dict) == nested
-            and dict not in map(type, request.subject.values())
-            and dict not in map(type, request.context.values())
-            and (not nested or identifier.keys() <= self._elements[request.action])  # type: ignore[union-attr]
-        )
+        if not (request.subject.keys() <= subject and fields.keys() <= parameters) or dict in map(type, request.subject.values()):
+            return False
+        if nested and not identifier.keys() <= self._elements[request.action]:  # type: ignore[union-attr]
+            return False
+        if list(map(type, fields.values())).count(dict) != nested:
+            return False
+        return not request.context or (request.context.keys() <= context and dict not in map(type, request.context.values()))
 
     def below(self, root: str, action: str) -> frozenset[str]:
         """The first names that a request for ``action`` may carry below ``root``."""

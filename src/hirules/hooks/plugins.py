@@ -64,6 +64,11 @@ class Plugins:
         """Whether any plugin wants to hear of decisions."""
         return bool(self._decided)
 
+    @property
+    def votes(self) -> bool:
+        """Whether any plugin has verdicts."""
+        return bool(self._verdict)
+
     def version_of(self, name: str) -> str | None:
         """The version of a loaded plugin, by its name or its distribution's; ``None`` where it is not loaded."""
         for plugin in self.plugins:
