@@ -44,10 +44,10 @@ class Names:
         subject, parameters, context = self._plain[request.action]
         fields = request.request
         identifier = fields.get("Identifier")
-        nested = type(identifier) is dict
+        nested = isinstance(identifier, dict)
         if not (request.subject.keys() <= subject and fields.keys() <= parameters) or dict in map(type, request.subject.values()):
             return False
-        if nested and not identifier.keys() <= self._elements[request.action]:  # type: ignore[union-attr]
+        if isinstance(identifier, dict) and not identifier.keys() <= self._elements[request.action]:
             return False
         if list(map(type, fields.values())).count(dict) != nested:
             return False
