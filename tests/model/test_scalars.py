@@ -20,7 +20,10 @@ SAME = [
     (Type.NUMBER, 1.5, Decimal("1.5")),
     (Type.DATE, "20260302", date(2026, 3, 2)),
     (Type.DATE, "2026-03-02", date(2026, 3, 2)),
+    (Type.DATE, "2026.03.02", date(2026, 3, 2)),
     (Type.DATE, "202603", Partial("202603")),
+    (Type.DATE, "*", Partial("*")),
+    (Type.NUMBER, " +.5e1 ", Decimal(5)),
     (Type.DATE, "20260101-", Partial("20260101-")),
     (Type.TIME, "20:00", time(20)),
     (Type.TIME, "200000.25", time(20, 0, 0, 250000)),
@@ -47,7 +50,9 @@ def test_what_means_the_same_is_the_same(type_: Type, raw: object, canonical: ob
     [
         (Type.INTEGER, True), (Type.INTEGER, "1.5"), (Type.NUMBER, "NaN"), (Type.NUMBER, "Infinity"), (Type.DATE, "20260230"),
         (Type.DATE, "yesterday"), (Type.TIME, "25:00"), (Type.BOOLEAN, "yes"), (Type.ADDRESS, "10.0.0"), (Type.TEXT, None), (Type.TEXT, ["a"]),
-        (Type.SEQUENCE, "x"), (Type.DATETIME, "2026-13-01T00:00:00Z"),
+        (Type.SEQUENCE, "x"), (Type.DATETIME, "2026-13-01T00:00:00Z"), (Type.NUMBER, "1_0"), (Type.NUMBER, "１８"), (Type.INTEGER, "５"),
+        (Type.DATE, "２０２60101"), (Type.DATE, "20260101120000"), (Type.DATE, "2026010"), (Type.TIME, "123"), (Type.TIME, "::"), (Type.DATETIME, "2026.1"),
+        (Type.TAG, "patientid"), (Type.TAG, "PatientIdd"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_parsed_raises_without_quoting(type_: Type, raw: object) -> None:

@@ -108,6 +108,8 @@ def test_counts() -> None:
     assert values("resource.instance_count", resource=[{"instance_count": 2}, {"instance_count": "3"}]) == (5,)
     assert values("resource.instance_count", resource=[{"instance_count": 2}, {}]) == "?"
     assert values("resource.instance_count", resource=[{"instance_count": "many"}]) == "?"
+    assert values("resource.instance_count", resource=[{"instance_count": 9}, {"instance_count": None}]) == "?"
+    assert values("resource.instance_count", resource=[{"instance_count": None}, {"instance_count": 9}]) == "?"
 
 
 # Derived attributes.

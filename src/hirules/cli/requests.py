@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from math import isfinite
 from typing import Any
 
 from hirules.facts.names import Names
@@ -18,6 +19,7 @@ from hirules.policy.findings import did_you_mean, listed
 
 KEYS = ("action", "subject", "request", "resource", "resource_after", "instance", "context", "original", "id")
 _DEEPEST = 64
+_LONGEST_NUMBER = 100
 
 
 class InvalidRequest(ValueError):
@@ -108,7 +110,7 @@ def _id(value: Mapping[str, Any]) -> str:
 
 def _json(data: bytes) -> object:
     try:
-        value = json.loads(data.decode("utf-8-sig"), object_pairs_hook=_pairs, parse_constant=_constant)
+        value = json.loads(data.decode("utf-8-sig"), object_pairs_hook=_pairs, parse_constant=_constant, parse_int=_integer, parse_float=_float)
     except UnicodeDecodeError as error:
         raise InvalidRequest("the input is not UTF-8") from error
     except json.JSONDecodeError as error:
@@ -122,14 +124,37 @@ def _json(data: bytes) -> object:
 def _check_depth(value: object, depth: int) -> None:
     if depth > _DEEPEST:
         raise InvalidRequest("nested too deep")
+    if isinstance(value, str):
+        _check_text(value)
     below: Iterable[object] = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     for item in below:
         _check_depth(item, depth + 1)
 
 
+def _check_text(text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidRequest("an escape `\\ud800` to `\\udfff` stands alone: half a character is no text") from error
+
+
+def _integer(text: str) -> int:
+    if len(text) > _LONGEST_NUMBER:
+        raise InvalidRequest(f"a number has more than {_LONGEST_NUMBER} digits")
+    return int(text)
+
+
+def _float(text: str) -> float:
+    number = float(text)
+    if not isfinite(number):
+        raise InvalidRequest("a number is too large")
+    return number
+
+
 def _pairs(pairs: list[tuple[str, object]]) -> dict[str, object]:
     value: dict[str, object] = {}
     for key, item in pairs:
+        _check_text(key)
         if key in value:
             raise InvalidRequest(f"the key `{spell_name(key)}` stands twice in one mapping")
         value[key] = item

@@ -172,13 +172,14 @@ def _integer(raw: object) -> int:
 def _number(raw: object) -> Decimal:
     if isinstance(raw, bool):
         raise ValueError("not a number")
+    text = _text(raw)
+    # Decimal takes more than PS3.5 §6.2 does: `1_0`, digits of other scripts, NaN
+    if not _NUMBER.fullmatch(text):
+        raise ValueError("not a number")
     try:
-        number = Decimal(_text(raw))
-    except InvalidOperation:
+        return Decimal(text)
+    except InvalidOperation:  # an exponent beyond all bounds
         raise ValueError("not a number") from None
-    if not number.is_finite():
-        raise ValueError("not a finite number")
-    return number
 
 
 def _date(raw: object) -> date | Partial:
@@ -189,7 +190,7 @@ def _date(raw: object) -> date | Partial:
     text = _text(raw)
     if match := _DATE.fullmatch(text):
         return date(int(match["y"]), int(match["m"]), int(match["d"]))
-    if _PARTIAL.fullmatch(text):
+    if _MATCHING.fullmatch(text) or _PARTIAL_DATE.fullmatch(text):
         return Partial(text)
     raise ValueError("not a date")
 
@@ -200,7 +201,7 @@ def _time(raw: object) -> time | Partial:
     text = _text(raw)
     if match := (_TIME.fullmatch(text) or _DICOM_TIME.fullmatch(text)):
         return _clock(match["h"], match["mi"], match["s"] or "0", match["f"])
-    if _PARTIAL.fullmatch(text):
+    if _MATCHING.fullmatch(text) or _PARTIAL_TIME.fullmatch(text):
         return Partial(text)
     raise ValueError("not a time")
 
@@ -213,7 +214,7 @@ def _datetime(raw: object) -> datetime | Partial:
         clock = _clock(match["h"], match["mi"], match["s"], match["f"])
         day = date(int(match["y"]), int(match["m"]), int(match["d"]))
         return datetime.combine(day, clock, _offset(match["z"]))
-    if _PARTIAL.fullmatch(text):
+    if _MATCHING.fullmatch(text) or _PARTIAL_DATETIME.fullmatch(text):
         return Partial(text)
     raise ValueError("not a date and time")
 
@@ -264,6 +265,9 @@ def _tag(raw: object) -> str:
     text = _text(raw)
     if match := _TAG.fullmatch(text):
         return tag_text(int(match[1] + match[2], 16))
+    # a nested key, a repeating group or a private element has no keyword
+    if tag_for_keyword(text) is None and text and "[" not in text and not text.startswith("("):
+        raise ValueError("not an attribute tag")
     return text
 
 
@@ -307,12 +311,19 @@ def uid_names() -> Mapping[str, str]:
 
 
 _UID_CHARACTERS = re.compile(r"[0-9.*?]*")
-_INTEGER = re.compile(r"[+-]?\d{1,20}|0[xX][0-9A-Fa-f]{1,16}")
-_DATE = re.compile(r"(?P<y>\d{4})(?P<dash>-?)(?P<m>\d{2})(?P=dash)(?P<d>\d{2})")
-_TIME = re.compile(r"(?P<h>\d{2})(?::(?P<mi>\d{2})(?::(?P<s>\d{2})(?:\.(?P<f>\d{1,6}))?)?)")
-_DICOM_TIME = re.compile(r"(?P<h>\d{2})(?P<mi>\d{2})(?P<s>\d{2})(?:\.(?P<f>\d{1,6}))?")
-_DATETIME = re.compile(r"(?P<y>\d{4})(?P<m>\d{2})(?P<d>\d{2})(?P<h>\d{2})(?P<mi>\d{2})(?P<s>\d{2})(?:\.(?P<f>\d{1,6}))?(?P<z>[+-]\d{4})?")
-_RFC3339 = re.compile(r"(?P<y>\d{4})-(?P<m>\d{2})-(?P<d>\d{2})[Tt ](?P<h>\d{2}):(?P<mi>\d{2}):(?P<s>\d{2})(?:\.(?P<f>\d{1,9}))?(?P<z>[Zz]|[+-]\d{2}:\d{2})?")
+# (?a): digits of other scripts are no numbers to a peer
+_INTEGER = re.compile(r"(?a)[+-]?\d{1,20}|0[xX][0-9A-Fa-f]{1,16}")
+_NUMBER = re.compile(r"(?a)[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
+# PS3.5 §6.2, DA: `yyyy.mm.dd` is how ACR-NEMA wrote a date, and is still to be understood
+_DATE = re.compile(r"(?a)(?P<y>\d{4})(?P<dash>[-.]?)(?P<m>\d{2})(?P=dash)(?P<d>\d{2})")
+_TIME = re.compile(r"(?a)(?P<h>\d{2})(?::(?P<mi>\d{2})(?::(?P<s>\d{2})(?:\.(?P<f>\d{1,6}))?)?)")
+_DICOM_TIME = re.compile(r"(?a)(?P<h>\d{2})(?P<mi>\d{2})(?P<s>\d{2})(?:\.(?P<f>\d{1,6}))?")
+_DATETIME = re.compile(r"(?a)(?P<y>\d{4})(?P<m>\d{2})(?P<d>\d{2})(?P<h>\d{2})(?P<mi>\d{2})(?P<s>\d{2})(?:\.(?P<f>\d{1,6}))?(?P<z>[+-]\d{4})?")
+_RFC3339 = re.compile(r"(?a)(?P<y>\d{4})-(?P<m>\d{2})-(?P<d>\d{2})[Tt ](?P<h>\d{2}):(?P<mi>\d{2}):(?P<s>\d{2})(?:\.(?P<f>\d{1,9}))?(?P<z>[Zz]|[+-]\d{2}:\d{2})?")
 _TAG = re.compile(r"\(?([0-9A-Fa-f]{4}),?([0-9A-Fa-f]{4})\)?")
-# DICOM date, time and date-time without their last components, matching ranges, and wildcards (PS3.4 §C.2.2.2)
-_PARTIAL = re.compile(r"[0-9.:+*?]*(?:-[0-9.:+*?]*)?[-0-9.:+]*")
+# matching ranges and wildcards (PS3.4 §C.2.2.2), and what has no value at all
+_MATCHING = re.compile(r"(?=.*[-*?])[0-9.:+*?]*(?:-[0-9.:+*?]*)?[-0-9.:+]*|")
+# without their last components (PS3.5 §6.2)
+_PARTIAL_DATE = re.compile(r"(?a)\d{4}(?:-?\d{2})?")
+_PARTIAL_TIME = re.compile(r"(?a)\d{2}(?:\d{2})?")
+_PARTIAL_DATETIME = re.compile(r"(?a)\d{4}(?:\d{2}){0,4}(?:[+-]\d{4})?")

@@ -54,12 +54,14 @@ def _entity(fields: object, count: int, instances: object) -> Entity:
 
 
 def _instances(resource: Sequence[object]) -> object:
-    """The instances of all entities; unknown where one does not tell."""
+    """The instances of all entities; absent where it is so for each, unknown where one does not tell."""
     total = 0
-    for fields in resource:
-        number = fields.get("instance_count", _NOT_TOLD) if isinstance(fields, Mapping) else _NOT_TOLD
+    numbers = [fields.get("instance_count", _NOT_TOLD) if isinstance(fields, Mapping) else _NOT_TOLD for fields in resource]
+    if all(number is None for number in numbers):
+        return None
+    for number in numbers:
         if number is None or isinstance(number, Unknown):
-            return number
+            return number or _NOT_TOLD
         try:
             total += int(str(read(Type.INTEGER, number)))
         except (ValueError, ArithmeticError):
