@@ -319,7 +319,9 @@ _DATE = re.compile(r"(?a)(?P<y>\d{4})(?P<dash>[-.]?)(?P<m>\d{2})(?P=dash)(?P<d>\
 _TIME = re.compile(r"(?a)(?P<h>\d{2})(?::(?P<mi>\d{2})(?::(?P<s>\d{2})(?:\.(?P<f>\d{1,6}))?)?)")
 _DICOM_TIME = re.compile(r"(?a)(?P<h>\d{2})(?P<mi>\d{2})(?P<s>\d{2})(?:\.(?P<f>\d{1,6}))?")
 _DATETIME = re.compile(r"(?a)(?P<y>\d{4})(?P<m>\d{2})(?P<d>\d{2})(?P<h>\d{2})(?P<mi>\d{2})(?P<s>\d{2})(?:\.(?P<f>\d{1,6}))?(?P<z>[+-]\d{4})?")
-_RFC3339 = re.compile(r"(?a)(?P<y>\d{4})-(?P<m>\d{2})-(?P<d>\d{2})[Tt ](?P<h>\d{2}):(?P<mi>\d{2}):(?P<s>\d{2})(?:\.(?P<f>\d{1,9}))?(?P<z>[Zz]|[+-]\d{2}:\d{2})?")
+_RFC3339 = re.compile(
+    r"(?a)(?P<y>\d{4})-(?P<m>\d{2})-(?P<d>\d{2})[Tt ](?P<h>\d{2}):(?P<mi>\d{2}):(?P<s>\d{2})(?:\.(?P<f>\d{1,9}))?(?P<z>[Zz]|[+-]\d{2}:\d{2})?"
+)
 _TAG = re.compile(r"\(?([0-9A-Fa-f]{4}),?([0-9A-Fa-f]{4})\)?")
 # matching ranges and wildcards (PS3.4 §C.2.2.2), and what has no value at all
 _MATCHING = re.compile(r"(?=.*[-*?])[0-9.:+*?]*(?:-[0-9.:+*?]*)?[-0-9.:+]*|")
