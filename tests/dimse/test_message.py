@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import random
 from io import BytesIO
 from typing import Any
 
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 from pynetdicom.dsutils import decode, encode
 
+from hirules.dimse import message
 from hirules.dimse.message import ELEMENTS, NUMBERS, CommandError, encode_command, parse_command
 from hirules.model.status import MISTYPED_ARGUMENT, PROCESSING_FAILURE
 
@@ -128,6 +130,43 @@ def test_any_bytes_are_read_or_refused(data: bytes, lenient: bool) -> None:
     except CommandError:
         return
     assert command.raw == data
+
+
+def outcome(data: bytes, *, lenient: bool) -> object:
+    try:
+        return list(parse_command(data, lenient=lenient).values.items())
+    except CommandError as error:
+        return (str(error), error.status, error.values, error.ambiguous)
+
+
+def test_a_command_set_without_a_mistake_is_read_in_one_pass_as_it_is_element_by_element() -> None:
+    dice = random.Random(7)
+    store = {"MoveOriginatorApplicationEntityTitle": "MOVE ", "MoveOriginatorMessageID": 1, "AffectedSOPInstanceUID": "1.2.3"}
+    answer = {"ErrorComment": "odd", "Status": 0xFF00, "AttributeIdentifierList": (1, 2)}
+    good = [encode_command({**MOVE, **more}) for more in ({}, store, answer)]
+    cases = [*good]
+    for _ in range(5000):
+        damaged = bytearray(dice.choice(good))
+        for _ in range(dice.choice((1, 1, 2, 4))):
+            at = dice.randrange(len(damaged))
+            match dice.randrange(4):
+                case 0:
+                    damaged[at] = dice.randrange(256)
+                case 1:
+                    damaged[at] = dice.choice(b"\0\1\2 .19AZ\\\x80\xff")
+                case 2:
+                    del damaged[at : at + dice.randrange(1, 12)]
+                case _:
+                    damaged[at:at] = damaged[dice.randrange(len(damaged)) :][: dice.randrange(1, 12)]
+            if len(damaged) < 12 or dice.randrange(4):
+                damaged[8:12] = max(0, len(damaged) - 12).to_bytes(4, "little")
+        cases.append(bytes(damaged))
+    plain = [message._plain(data) for data in cases]
+    assert sum(values is not None for values in plain) > 100
+    found = [outcome(data, lenient=lenient) for data in cases for lenient in (False, True)]
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(message, "_plain", lambda _: None)
+        assert [outcome(data, lenient=lenient) for data in cases for lenient in (False, True)] == found
 
 
 def test_all_but_the_padding_of_an_ae_title_stays_so_that_the_canonical_form_differs() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
@@ -11,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from hirules.dimse import message
+from hirules.dimse import flat, message
 from hirules.dimse.association import Association, Context, UserIdentity
+from hirules.dimse.identifier import read as read_data_set
 from hirules.dimse.identifier import write
 from hirules.dimse.message import Command, encode_command, parse_command
 from hirules.dimse.options import Options
@@ -322,9 +324,8 @@ def test_the_law(before: dict[str, object], after: dict[str, object], priority: 
     request = translated(FIND, data, context=context)
     changed, rewritten = forward(allowed(request, Identifier=after, Priority=priority), FIND, data, context, OPTIONS)
     read = translated(parse_command(changed.raw), rewritten, context=context)
-    identifier = read.request["Identifier"]
-    assert isinstance(identifier, DatasetView)
-    assert same(identifier, after)
+    assert rewritten is not None
+    assert same(DatasetView(read_data_set(rewritten, syntax)), after)
     assert {**read.request, "Identifier": 0} == {**request.request, "Priority": priority, "Identifier": 0}
 
 
@@ -334,9 +335,8 @@ def test_the_law_for_a_move(destination: str, uids: list[str]) -> None:
     wanted = {"QueryRetrieveLevel": "STUDY", "StudyInstanceUID": uids}
     changed, rewritten = forward(allowed(request, MoveDestination=destination, Identifier=wanted), MOVE, STUDY, CONTEXT, OPTIONS)
     read = translated(parse_command(changed.raw), rewritten)
-    identifier = read.request["Identifier"]
-    assert isinstance(identifier, DatasetView)
-    assert same(identifier, wanted)
+    assert rewritten is not None
+    assert same(DatasetView(read_data_set(rewritten, ExplicitVRLittleEndian)), wanted)
     assert read.request["MoveDestination"] == destination
     assert (rewritten is STUDY) is (uids == ["1.2.3"])
 
@@ -355,3 +355,35 @@ def test_a_store_that_a_get_brings_names_what_asked_for_it() -> None:
     assert "action" not in translated(stored, upstream=True).request
     changed, _ = forward(Decision("allow", brought), stored, None, CONTEXT, OPTIONS)
     assert changed is stored
+
+
+def everything(result: Request | Refusal) -> object:
+    """All of a translation as plain values, an identifier in the order of its elements."""
+    if isinstance(result, Refusal):
+        return (result.status, result.comment, result.offending, everything(result.request))
+    identifier = result.request.get("Identifier")
+    return (msgspec.structs.replace(result, request={**result.request, "Identifier": 0}), repr(dict(identifier)) if isinstance(identifier, Mapping) else None)
+
+
+@given(_FIELDS, st.sampled_from(SYNTAXES), st.sampled_from([FIND, MOVE]), st.booleans(), st.data())
+def test_a_plain_identifier_is_translated_as_any_other(before: dict[str, object], syntax: str, asked: Command, strict: bool, more: st.DataObject) -> None:
+    context, options = Context(1, STUDY_FIND, syntax), msgspec.structs.replace(OPTIONS, strict_identifier=strict)
+    data = bytearray(encoded(syntax, **before))
+    if more.draw(st.booleans()):
+        data[more.draw(st.integers(0, len(data) - 1))] = more.draw(st.integers(0, 255))
+    found = request_of(asked, bytes(data), context, ASSOCIATION, False, options)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(flat, "read", lambda *_: None)
+        assert everything(request_of(asked, bytes(data), context, ASSOCIATION, False, options)) == everything(found)
+
+
+def test_a_plain_identifier_that_nothing_changed_is_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hirules.dimse.translate.read", None)
+    request = translated(MOVE, STUDY)
+    assert type(request.request["Identifier"]) is dict
+    assert forward(allowed(request), MOVE, STUDY, CONTEXT, OPTIONS) == (MOVE, STUDY)
+
+
+def test_a_subject_is_its_requests_own() -> None:
+    request = translated(MOVE, STUDY)
+    assert translated(MOVE, STUDY).subject is not request.subject

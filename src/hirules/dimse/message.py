@@ -88,6 +88,11 @@ REQUESTS: Final = frozenset(
 """Every request that has a response."""
 
 _HEADER = struct.Struct("<HHI")
+_GROUP_LENGTH = _HEADER.pack(0, 0, 4)
+_ELEMENT = struct.Struct("<IIH")
+"""Tag, length, and the value of a US; every other element has as many bytes in or behind it, or is not plain."""
+_BY_WIRE = {number << 16: entry for number, entry in ELEMENTS.items()}
+"""By the tag as it is on the wire, little endian, in one number: as long as the group is 0000, in the order of the tags."""
 _US = struct.Struct("<H")
 _UL = struct.Struct("<I")
 _UID = re.compile(r"[0-9.]{0,64}")
@@ -135,6 +140,48 @@ def parse_command(data: bytes, *, lenient: bool = False) -> Command:
     ``lenient`` is for responses, which are not decided: elements that PS3.7 does not list and values
     that are not well formed are left out of ``values``; the framing stays strict.
     """
+    plain = _plain(data)
+    return _examined(data, lenient) if plain is None else Command(plain, data)
+
+
+def _plain(data: bytes) -> dict[str, object] | None:
+    """The values of a command set without a mistake, in one pass; ``None`` where :func:`_examined` is to say."""
+    end = len(data)
+    if data[:12] != _GROUP_LENGTH + _UL.pack(end - 12 if end > 12 else 0):
+        return None
+    characters = data.decode("latin-1")
+    values: dict[str, object] = {"CommandGroupLength": end - 12}
+    unpack, elements = _ELEMENT.unpack_from, _BY_WIRE
+    previous, at = 0, 12
+    try:
+        while at < end:
+            wire, length, first = unpack(data, at)
+            keyword, vr = elements[wire]
+            begin = at + 8
+            at = begin + length
+            if wire <= previous or at > end or length & 1:
+                return None
+            previous = wire
+            if vr == "US":
+                if length != 2:
+                    return None
+                values[keyword] = first
+            elif vr == "UI":
+                values[keyword] = text = characters[begin:at].rstrip(" \0")
+                # what is no UID of digits and dots has another character, or is looked at closely
+                if length > 64 or not text.replace(".", "").isdecimal():
+                    return None
+            elif vr == "AE":
+                values[keyword] = _ae(characters[begin:at])
+            else:
+                values[keyword] = _READ[vr](data[begin:at])
+    except (struct.error, KeyError, CommandError):
+        return None
+    return values
+
+
+def _examined(data: bytes, lenient: bool) -> Command:
+    """Any command set, element by element, with all that can be said of a mistake."""
     values: dict[str, object] = {}
     mistake: CommandError | None = None
     ambiguous: set[str] = set()
@@ -215,7 +262,10 @@ def _read_ui(value: bytes) -> str:
 def _read_ae(value: bytes) -> str:
     # Outer spaces are not significant (PS3.5 §6.2), but peers differ: all but the padding of an odd title
     # stays, so that who makes it canonical sees a difference. A backslash would be a second value.
-    text = _text(value)
+    return _ae(_text(value))
+
+
+def _ae(text: str) -> str:
     if not _AE.fullmatch(text):
         raise CommandError("no single AE title", MISTYPED_ARGUMENT)
     return text[:-1] if text.endswith(" ") else text

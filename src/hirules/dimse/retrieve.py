@@ -28,7 +28,7 @@ from hirules.model.dataset import element_name
 from hirules.model.status import SOP_CLASS_NOT_SUPPORTED
 
 LEVEL = 0x00080052
-_ALWAYS = frozenset({0x00080005, LEVEL, 0x00080053})  # Specific Character Set, Query/Retrieve Level, Query/Retrieve View (PS3.4 §C.4.2.1.4)
+ALWAYS = frozenset({0x00080005, LEVEL, 0x00080053})  # Specific Character Set, Query/Retrieve Level, Query/Retrieve View (PS3.4 §C.4.2.1.4)
 _UID = re.compile(r"[0-9.]{1,64}")
 
 UNIQUE_KEYS: Mapping[str, str] = {
@@ -139,7 +139,7 @@ def _check_model(model: Model, dataset: Dataset) -> frozenset[int]:
         if len(present) != 1 or dataset[present[0]].is_empty:
             raise IdentifierError("a FRAME request names frames in one way", *map(_tag, present))
         keys = [*keys, *present]
-    return _ALWAYS | {_tag(key) for key in (*keys, UNIQUE_KEYS[level])}
+    return ALWAYS | {_tag(key) for key in (*keys, UNIQUE_KEYS[level])}
 
 
 def _level(model: Model, dataset: Dataset) -> str:

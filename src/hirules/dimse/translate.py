@@ -15,12 +15,14 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping
+from functools import lru_cache
 from ipaddress import ip_address
 
 import msgspec
 from pydicom.datadict import dictionary_VR
 from pydicom.dataset import Dataset
 
+from hirules.dimse import flat
 from hirules.dimse.association import Association, Context
 from hirules.dimse.identifier import IdentifierError, read, write
 from hirules.dimse.message import (
@@ -28,6 +30,7 @@ from hirules.dimse.message import (
     C_GET_RQ,
     C_MOVE_RQ,
     C_STORE_RQ,
+    ELEMENTS,
     N_ACTION_RQ,
     N_CREATE_RQ,
     N_DELETE_RQ,
@@ -43,7 +46,7 @@ from hirules.dimse.retrieve import check_query, check_retrieve
 from hirules.model.dataset import DatasetView, dataset_of, element_of, keyword_of, tag_of
 from hirules.model.decision import Decision
 from hirules.model.reading import Fields, Unknown
-from hirules.model.request import Request
+from hirules.model.request import Request, replaced
 from hirules.model.scalars import VR_TYPE, Type
 from hirules.model.scalars import read as read_scalar
 from hirules.model.status import IDENTIFIER_DOES_NOT_MATCH, MISTYPED_ARGUMENT, PROCESSING_FAILURE, UNRECOGNIZED_OPERATION
@@ -85,7 +88,9 @@ SERVICES: Mapping[int, Service] = {
 """By Command Field. C-ECHO and C-CANCEL are no actions; anything else is refused with 0x0211."""
 
 _FRAMING = frozenset({"CommandGroupLength", "CommandField", "CommandDataSetType"})
+_NAMES = {service.action: _FRAMING | {*service.required, *service.optional} for service in SERVICES.values()}
 _AE_TITLES = frozenset({"MoveDestination", "MoveOriginatorApplicationEntityTitle"})
+_TAGS = tuple(keyword for keyword, vr in ELEMENTS.values() if vr == "AT")
 _WRITABLE = frozenset({"MoveDestination", "Priority", "AttributeIdentifierList"})
 
 
@@ -101,8 +106,12 @@ class Refusal(msgspec.Struct, frozen=True):
 
 def title(text: str, options: Options) -> str:
     """An AE title in the form that is decided and forwarded."""
+    return _title(text, options.preserve_ae_title_case)
+
+
+def _title(text: str, keep_case: bool) -> str:
     stripped = text.strip(" \0")
-    return stripped if options.preserve_ae_title_case else stripped.upper()
+    return stripped if keep_case else stripped.upper()
 
 
 def associate_request(association: Association, options: Options) -> Request:
@@ -112,17 +121,26 @@ def associate_request(association: Association, options: Options) -> Request:
 
 def subject_of(association: Association, options: Options, *, from_upstream: bool = False) -> Fields:
     """Who asks: the client, or the upstream for what it sends over the client's association."""
-    calling, called = title(association.calling_ae_title, options), title(association.called_ae_title, options)
+    keep = options.preserve_ae_title_case
     if from_upstream:
-        upstream = title(association.upstream_ae_title or options.upstream_ae_title, options)
-        return {"ae_title": upstream, "called_ae_title": calling, "address": _address(options.upstream_host)}
-    subject: dict[str, object] = {"ae_title": calling, "called_ae_title": called, "address": _address(association.address)}
-    if association.implementation_class_uid:
-        subject["implementation_class_uid"] = association.implementation_class_uid
+        upstream = association.upstream_ae_title or options.upstream_ae_title
+        return dict(_subject(upstream, association.calling_ae_title, options.upstream_host, "", None, keep))
     identity = association.user_identity
-    if identity is not None and identity.type in (1, 2):  # PS3.7 §D.3.3.7: a user name in UTF-8, for which nobody vouches
+    # PS3.7 §D.3.3.7: a user name in UTF-8, for which nobody vouches
+    user = identity.primary if identity is not None and identity.type in (1, 2) else None
+    called = association.called_ae_title
+    return dict(_subject(association.calling_ae_title, called, association.address, association.implementation_class_uid, user, keep))
+
+
+@lru_cache(maxsize=1024)
+def _subject(calling: str, called: str, host: str, class_uid: str, user: bytes | None, keep: bool) -> Fields:
+    """The same for all messages of an association, and copied for each."""
+    subject: dict[str, object] = {"ae_title": _title(calling, keep), "called_ae_title": _title(called, keep), "address": _address(host)}
+    if class_uid:
+        subject["implementation_class_uid"] = class_uid
+    if user is not None:
         try:
-            subject["stated_user"] = identity.primary.decode("utf-8")
+            subject["stated_user"] = user.decode("utf-8")
         except UnicodeDecodeError:
             subject["stated_user"] = Unknown("the user identity is no UTF-8")
     return subject
@@ -163,8 +181,8 @@ def request_of(
         view, removed = _data_set(service, command.values, identifier, context, options)
     except IdentifierError as error:
         return Refusal(error.status, str(error)[:64], error.tags, request)
-    more: Fields = {**_CONTEXT, "removed_keys": removed} if removed else _CONTEXT
-    return msgspec.structs.replace(request, request={**parameters, service.data_set: view}, context=more)
+    parameters[service.data_set] = view
+    return replaced(request, context={**_CONTEXT, "removed_keys": removed}) if removed else request
 
 
 def forward(decision: Decision, command: Command, identifier: bytes | None, context: Context, options: Options) -> tuple[Command, bytes | None]:
@@ -183,6 +201,8 @@ def forward(decision: Decision, command: Command, identifier: bytes | None, cont
         return new_command, identifier
     if not isinstance(wanted, Mapping):
         raise ValueError("the data set cannot be removed")
+    if type(wanted) is dict and _plain_identifier(service, command.values, identifier, context, options) == (wanted, ()):
+        return new_command, identifier
     return new_command, _forward_data_set(service, command, wanted, identifier, context, options)
 
 
@@ -198,27 +218,30 @@ def _address(host: str) -> object:
 
 def _parameters(command: Command, options: Options) -> dict[str, object]:
     """The parameters of the request primitive, canonical."""
-    parameters: dict[str, object] = {}
-    for name, value in command.values.items():
-        if name in _FRAMING:
-            continue
-        if name in _AE_TITLES:
-            value = title(str(value), options)
-        elif isinstance(value, tuple):
-            value = tuple(keyword_of(tag) or f"({tag >> 16:04X},{tag & 0xFFFF:04X})" for tag in value)
-        parameters[name] = value
+    parameters = dict(command.values)
+    for name in _FRAMING:
+        parameters.pop(name, None)
+    for name in _AE_TITLES:
+        if name in parameters:
+            parameters[name] = title(str(parameters[name]), options)
+    for name in _TAGS:
+        value = parameters.get(name)
+        if isinstance(value, tuple):
+            parameters[name] = tuple(keyword_of(tag) or f"({tag >> 16:04X},{tag & 0xFFFF:04X})" for tag in value)
     return parameters
 
 
 def _check_parameters(service: Service, command: Command) -> None:
-    present = set(command.values) - _FRAMING
-    if present - {*service.required, *service.optional}:
+    values = command.values
+    if not values.keys() <= _NAMES[service.action]:
         raise IdentifierError("the command has a parameter of another service", status=MISTYPED_ARGUMENT)
     for name in service.required:
-        if name == "MoveDestination" and not command.values.get(name):
+        value = values.get(name)
+        if value is not None and value != "":
+            continue
+        if name == "MoveDestination":
             raise IdentifierError("the move destination is missing", status=MOVE_DESTINATION_UNKNOWN)
-        if command.values.get(name) in (None, ""):
-            raise IdentifierError(f"the command has no {name}", status=MISTYPED_ARGUMENT)
+        raise IdentifierError(f"the command has no {name}", status=MISTYPED_ARGUMENT)
 
 
 def _identifier_status(service: Service) -> int:
@@ -226,8 +249,18 @@ def _identifier_status(service: Service) -> int:
     return IDENTIFIER_DOES_NOT_MATCH if service.data_set == "Identifier" else PROCESSING_FAILURE
 
 
-def _data_set(service: Service, values: Mapping[str, object], data: bytes, context: Context, options: Options) -> tuple[DatasetView, tuple[str, ...]]:
+def _data_set(service: Service, values: Mapping[str, object], data: bytes, context: Context, options: Options) -> tuple[Fields, tuple[str, ...]]:
     """The data set as it is decided, and the names of the keys that were taken out. Raises :class:`IdentifierError`."""
+    return _plain_identifier(service, values, data, context, options) or _any_data_set(service, values, data, context, options)
+
+
+def _plain_identifier(service: Service, values: Mapping[str, object], data: bytes, context: Context, options: Options) -> tuple[Fields, tuple[str, ...]] | None:
+    """An identifier that can be read in one pass; the rest is for :func:`_any_data_set`, which says the same of it."""
+    fields = flat.read(data, context.transfer_syntax) if service.data_set == "Identifier" else None
+    return None if fields is None else flat.reach(service.action, values.get("AffectedSOPClassUID"), fields, strict=options.strict_identifier)
+
+
+def _any_data_set(service: Service, values: Mapping[str, object], data: bytes, context: Context, options: Options) -> tuple[DatasetView, tuple[str, ...]]:
     if context.transfer_syntax is None:
         raise IdentifierError("the presentation context was not accepted", status=_identifier_status(service))
     try:
@@ -279,13 +312,20 @@ def _wire(name: str, value: object, options: Options) -> object:
         return None
     if name == "AttributeIdentifierList":
         names = value if isinstance(value, list | tuple) else (value,)
-        tags = [item if isinstance(item, int) else tag_of(str(item)) or tag_of(str(read_scalar(Type.TAG, item))) for item in names]
-        if None in tags:
-            raise ValueError("`request.AttributeIdentifierList` names no attribute")
-        return tuple(tags)
+        return tuple(item if isinstance(item, int) else _tag_named(item) for item in names)
     if name in _AE_TITLES:
         return title(str(value), options)
     return read_scalar(Type.UID if name.endswith("UID") else Type.INTEGER, value)
+
+
+def _tag_named(name: object) -> int:
+    try:
+        tag = tag_of(str(name)) or tag_of(str(read_scalar(Type.TAG, name)))
+    except ValueError:
+        tag = None
+    if tag is None:
+        raise ValueError("`request.AttributeIdentifierList` names no attribute")
+    return tag
 
 
 def _forward_data_set(service: Service, command: Command, wanted: Fields, identifier: bytes, context: Context, options: Options) -> bytes:
@@ -297,7 +337,7 @@ def _forward_data_set(service: Service, command: Command, wanted: Fields, identi
     if not _merge(dataset, wanted):
         return identifier
     data = write(dataset, context.transfer_syntax)
-    view, removed = _data_set(service, command.values, data, context, options)
+    view, removed = _any_data_set(service, command.values, data, context, options)
     # INVARIANT: what is forwarded is what was decided; a rewrite that the wire cannot carry is refused
     if removed or not same(view, wanted):
         raise ValueError("the rewritten data set cannot be encoded")
