@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import assert_never
 
 import msgspec
 
 from hirules.model.path import Path
-from hirules.model.vocabulary import Vocabulary
-from hirules.policy.ast import PolicySet, Position, Rule
+from hirules.model.vocabulary import Attribute, Vocabulary
+from hirules.policy.ast import All, Allow, Any, Condition, ListOperand, Not, Operands, PolicySet, Position, Rule, Test, Value
 
 OF_THE_GATE = frozenset({"context.now", "context.transport"})
 
@@ -23,30 +24,60 @@ class Reads(msgspec.Struct, frozen=True):
 
 def reads(policies: PolicySet) -> Mapping[str, Reads]:
     """By action; rules in mode ``off`` read nothing."""
-    paths: dict[str, set[Path]] = {action: set() for action in policies.vocabulary.actions}
-    for rule in policies.rules:
-        if rule.mode != "off":
-            read = {path for path, _ in paths_of(rule)}
-            for action in rule.on:
-                paths[action] |= read
-    return {
-        action: Reads(
-            resource=any(path.root == "resource" for path in found),
-            context=frozenset(path.text for path in found if path.root == "context") - OF_THE_GATE,
-        )
-        for action, found in paths.items()
-    }
+    resource: set[str] = set()
+    context: dict[str, set[str]] = {action: set() for action in policies.vocabulary.actions}
+    for policy in policies.policies:
+        for rule in policy.rules:
+            for path, _ in _paths_of(rule) if rule.mode != "off" else ():
+                if path.root == "resource":
+                    resource |= rule.on
+                elif path.root == "context":
+                    for action in rule.on:
+                        context[action].add(path.text)
+    return {action: Reads(action in resource, frozenset(found) - OF_THE_GATE) for action, found in context.items()}
 
 
 def paths_of(rule: Rule) -> Iterator[tuple[Path, Position]]:
     """Every path in a rule and its exceptions, with the nearest position around it."""
-    yield from _paths(rule, rule.position)
+    yield from _paths_of(rule)
+
+
+def _paths_of(rule: Rule) -> list[tuple[Path, Position]]:
+    found: list[tuple[Path, Position]] = []
+    for part in (rule.when, rule.unless):
+        if part is not None:
+            _condition(part, found)
+    if type(rule.effect) is not Allow:
+        found += _paths(rule.effect, rule.position)
+    if rule.exceptions:
+        found += _paths(rule.exceptions, rule.position)
+    return found
+
+
+def _condition(condition: Condition, found: list[tuple[Path, Position]]) -> None:
+    """Without what never holds a path: a large set has tens of thousands of tests."""
+    match condition:
+        case Test():
+            found.append((condition.path, condition.position))
+            for check in condition.checks:
+                if not (type(check.argument) is Operands and _CONSTANT.issuperset(map(type, check.argument.operands))):
+                    found += _paths(check.argument, check.position)
+        case All() | Any():
+            for one in condition.conditions:
+                _condition(one, found)
+        case Not():
+            _condition(condition.condition, found)
+        case _:
+            assert_never(condition)
+
+
+_CONSTANT = frozenset({Value, ListOperand})
 
 
 def _paths(value: object, position: Position) -> Iterator[tuple[Path, Position]]:
     if isinstance(value, Path):
         yield value, position
-    elif isinstance(value, Vocabulary | str | bytes):
+    elif isinstance(value, Vocabulary | Attribute | Position | str | bytes):
         return
     elif isinstance(value, msgspec.Struct):
         here = getattr(value, "position", position)
