@@ -161,12 +161,47 @@ def test_a_command_set_without_a_mistake_is_read_in_one_pass_as_it_is_element_by
             if len(damaged) < 12 or dice.randrange(4):
                 damaged[8:12] = max(0, len(damaged) - 12).to_bytes(4, "little")
         cases.append(bytes(damaged))
+        cases += [cases[-1][:at] + bytes((dice.randrange(256),)) + cases[-1][at + 1 :] for at in (58, 59, 60, 61) if at < len(cases[-1])]
     plain = [message._plain(data) for data in cases]
     assert sum(values is not None for values in plain) > 100
     found = [outcome(data, lenient=lenient) for data in cases for lenient in (False, True)]
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(message, "_plain", lambda _: None)
+        patched.setattr(message, "_seen", {})
         assert [outcome(data, lenient=lenient) for data in cases for lenient in (False, True)] == found
+
+
+def test_a_command_set_that_differs_in_its_message_id_only_is_known() -> None:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(message, "_seen", {})
+        first = parse_command(encode_command(MOVE))
+        patched.setattr(message, "_plain", None)
+        for number in (0, 255, 256, 65535):
+            raw = encode_command({**MOVE, "MessageID": number})
+            assert list(parse_command(raw).values.items()) == list({**first.values, "MessageID": number}.items())
+            assert parse_command(raw).raw is raw
+        for other in (first.raw[:-1], first.raw + b"\0", encode_command({**MOVE, "Priority": 1})):
+            with pytest.raises(TypeError):
+                parse_command(other)
+
+
+@pytest.mark.parametrize("end", [{"MessageID": 1}, {"MessageID": 1, "Priority": 0}])
+def test_a_command_set_cut_behind_or_in_its_message_id_is_not_a_known_one(end: dict[str, object]) -> None:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(message, "_seen", {})
+        whole = encode_command({"AffectedSOPClassUID": "1.2.34", "CommandField": 0x21, **end})
+        parse_command(whole)
+        for size in range(len(whole)):
+            with pytest.raises(CommandError):
+                parse_command(whole[:size])
+
+
+def test_few_command_sets_are_known() -> None:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(message, "_seen", {})
+        for number in range(2000):
+            parse_command(encode_command({**MOVE, "MoveDestination": f"DEST{number}"}))
+            assert len(message._seen) <= 256
 
 
 def test_all_but_the_padding_of_an_ae_title_stays_so_that_the_canonical_form_differs() -> None:

@@ -93,6 +93,15 @@ _ELEMENT = struct.Struct("<IIH")
 """Tag, length, and the value of a US; every other element has as many bytes in or behind it, or is not plain."""
 _BY_WIRE = {number << 16: entry for number, entry in ELEMENTS.items()}
 """By the tag as it is on the wire, little endian, in one number: as long as the group is 0000, in the order of the tags."""
+_FIELD, _MESSAGE = _HEADER.pack(0, 0x0100, 2), _HEADER.pack(0, 0x0110, 2)
+_OF_INSTANCES = frozenset({"AffectedSOPInstanceUID", "RequestedSOPInstanceUID"})
+_SHORT = 512
+_REMEMBERED = 256
+_seen: dict[bytes, Values] = {}
+"""What was read of command sets without a mistake, by their bytes but the Message ID's: a client's requests often differ in no more.
+
+INVARIANT: the place of the Message ID follows from bytes of the key, and there it was read; so the key says all but its value.
+"""
 _US = struct.Struct("<H")
 _UL = struct.Struct("<I")
 _UID = re.compile(r"[0-9.]{0,64}")
@@ -140,8 +149,20 @@ def parse_command(data: bytes, *, lenient: bool = False) -> Command:
     ``lenient`` is for responses, which are not decided: elements that PS3.7 does not list and values
     that are not well formed are left out of ``values``; the framing stays strict.
     """
+    # Message ID, where a request of a service for no single instance has it: behind one UID and the Command Field
+    at = data[16] + 38 if len(data) > 16 else 0
+    alike = data[:at] + data[at + 2 :] if at + 2 <= len(data) <= _SHORT else b""
+    found = _seen.get(alike)
+    if found is not None:
+        return Command({**found, "MessageID": data[at] | data[at + 1] << 8}, data)
     plain = _plain(data)
-    return _examined(data, lenient) if plain is None else Command(plain, data)
+    if plain is None:
+        return _examined(data, lenient)
+    if alike and data[17:20] == b"\0\0\0" and data[at - 18 : at - 10] == _FIELD and data[at - 8 : at] == _MESSAGE and not plain.keys() & _OF_INSTANCES:
+        if len(_seen) >= _REMEMBERED:
+            _seen.clear()
+        _seen[alike] = plain
+    return Command(plain, data)
 
 
 def _plain(data: bytes) -> dict[str, object] | None:
@@ -168,7 +189,7 @@ def _plain(data: bytes) -> dict[str, object] | None:
                 values[keyword] = first
             elif vr == "UI":
                 values[keyword] = text = characters[begin:at].rstrip(" \0")
-                # what is no UID of digits and dots has another character, or is looked at closely
+                # an empty one is looked at closely
                 if length > 64 or not text.replace(".", "").isdecimal():
                     return None
             elif vr == "AE":
