@@ -25,7 +25,7 @@ class Elements(Enum):
     MANY = "several series or instances, each with its value"
 
 
-class Attribute(msgspec.Struct, frozen=True):
+class Attribute(msgspec.Struct, frozen=True, gc=False):
     """One attribute, or a family of them.
 
     ``many``      it may have several values

@@ -5,6 +5,8 @@ request.Identifier.PatientID                      instance.(0010,0020)   (the sa
 instance.(0009,"GEMS_IDEN_01",01)                 instance.private       instance.(60xx,3000)
 instance.ReferencedSeriesSequence[*].Modality     instance.**.Keyword
 original.request.MoveDestination
+
+Paths hold no cycles, and the garbage collector passes them by (``gc=False``): rules hold thousands.
 """
 
 from __future__ import annotations
@@ -19,20 +21,20 @@ DATA_SETS = ("Identifier", "ModificationList", "AttributeList", "ActionInformati
 """Names below ``request.`` that hold a DICOM data set."""
 
 
-class Name(msgspec.Struct, frozen=True):
+class Name(msgspec.Struct, frozen=True, gc=False):
     """A name: of an attribute, or of a DICOM element by its PS3.6 keyword."""
 
     name: str
 
 
-class Tag(msgspec.Struct, frozen=True):
+class Tag(msgspec.Struct, frozen=True, gc=False):
     """A DICOM element that PS3.6 does not name: both halves as hex digits, ``x`` for any digit."""
 
     group: str
     element: str
 
 
-class PrivateTag(msgspec.Struct, frozen=True):
+class PrivateTag(msgspec.Struct, frozen=True, gc=False):
     """A private element by group, private creator and the low byte of its element number."""
 
     group: int
@@ -40,24 +42,24 @@ class PrivateTag(msgspec.Struct, frozen=True):
     element: int
 
 
-class Item(msgspec.Struct, frozen=True):
+class Item(msgspec.Struct, frozen=True, gc=False):
     """An item of the sequence before it, from 0; ``None`` is ``[*]``."""
 
     index: int | None
 
 
-class Deep(msgspec.Struct, frozen=True):
+class Deep(msgspec.Struct, frozen=True, gc=False):
     """``**``: every depth of the data set."""
 
 
-class Private(msgspec.Struct, frozen=True):
+class Private(msgspec.Struct, frozen=True, gc=False):
     """``private``: all private elements of a data set."""
 
 
 Step = Name | Tag | PrivateTag | Item | Deep | Private
 
 
-class Path(msgspec.Struct, frozen=True):
+class Path(msgspec.Struct, frozen=True, gc=False):
     """A parsed path. ``text`` is its canonical spelling, equal for equal paths.
 
     ``steps`` leaves out the root. Where the steps lead into a DICOM data set, ``element_at`` is the

@@ -4,6 +4,9 @@
 
 Everything that can be known before a request comes is settled here: paths are looked up, literals
 are canonical scalars of their path's type, lists are read, groups of actions are expanded.
+
+INVARIANT: these are trees, without cycles; so the garbage collector need not look at them (``gc=False``), and a large set costs
+its full collections nothing, each of which stops the interpreter.
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ from hirules.model.scalars import Scalar, Type
 from hirules.model.vocabulary import Attribute, Vocabulary
 
 
-class Position(msgspec.Struct, frozen=True):
+class Position(msgspec.Struct, frozen=True, gc=False):
     """Where something stands in its file: line and column from 1."""
 
     file: str
@@ -31,7 +34,7 @@ class Position(msgspec.Struct, frozen=True):
         return f"{self.file}:{self.line}:{self.column}"
 
 
-class NamedList(msgspec.Struct, frozen=True):
+class NamedList(msgspec.Struct, frozen=True, gc=False):
     """A list of a policy. ``texts`` are the source texts of its members; ``rows`` of a table, by column."""
 
     name: str
@@ -40,7 +43,7 @@ class NamedList(msgspec.Struct, frozen=True):
     columns: tuple[str, ...] = ()
 
 
-class Duration(msgspec.Struct, frozen=True):
+class Duration(msgspec.Struct, frozen=True, gc=False):
     """``90d``: an amount of minutes, hours, days, weeks or calendar years. May be negative in ``today``."""
 
     amount: int
@@ -50,26 +53,26 @@ class Duration(msgspec.Struct, frozen=True):
 # Operands: what an operator compares with.
 
 
-class Value(msgspec.Struct, frozen=True):
+class Value(msgspec.Struct, frozen=True, gc=False):
     """A canonical scalar of the path's type (a text pattern for glob, regex, starts_with, ends_with, cidr)."""
 
     value: Scalar
 
 
-class PathOperand(msgspec.Struct, frozen=True):
+class PathOperand(msgspec.Struct, frozen=True, gc=False):
     """``{path: subject.user}``: the value of another attribute, read by the type of the path it is compared with."""
 
     path: Path
     attribute: Attribute
 
 
-class Today(msgspec.Struct, frozen=True):
+class Today(msgspec.Struct, frozen=True, gc=False):
     """``{today: -31d}``: the date of ``context.now`` in the time zone, moved by an offset."""
 
     offset: Duration
 
 
-class ListOperand(msgspec.Struct, frozen=True):
+class ListOperand(msgspec.Struct, frozen=True, gc=False):
     """``$name``: every member of a list, already canonical for the path's type."""
 
     name: str
@@ -84,26 +87,26 @@ Operand = Value | PathOperand | Today | ListOperand
 # Arguments of operators, by the kind of argument that the operator's table entry names.
 
 
-class Flag(msgspec.Struct, frozen=True):
+class Flag(msgspec.Struct, frozen=True, gc=False):
     """``exists``, ``wildcard``, ``universal``."""
 
     value: bool
 
 
-class Operands(msgspec.Struct, frozen=True):
+class Operands(msgspec.Struct, frozen=True, gc=False):
     """One or several operands: ``equals`` has one, ``in`` any number, ``between`` two."""
 
     operands: tuple[Operand, ...]
 
 
-class Age(msgspec.Struct, frozen=True):
+class Age(msgspec.Struct, frozen=True, gc=False):
     """``older_than``, ``newer_than``, ``range_wider_than``; ``zone`` overrides the set's time zone."""
 
     duration: Duration
     zone: str | None = None
 
 
-class Window(msgspec.Struct, frozen=True):
+class Window(msgspec.Struct, frozen=True, gc=False):
     """``time_between``: from inclusive, until exclusive; may pass midnight."""
 
     start: Scalar
@@ -111,27 +114,27 @@ class Window(msgspec.Struct, frozen=True):
     zone: str | None = None
 
 
-class Weekdays(msgspec.Struct, frozen=True):
+class Weekdays(msgspec.Struct, frozen=True, gc=False):
     """``weekday``: Monday is 0."""
 
     days: frozenset[int]
     zone: str | None = None
 
 
-class Row(msgspec.Struct, frozen=True):
+class Row(msgspec.Struct, frozen=True, gc=False):
     """``row_of``: a row of the table whose columns equal these paths."""
 
     table: NamedList
     match: tuple[tuple[str, PathOperand], ...]
 
 
-class Nested(msgspec.Struct, frozen=True):
+class Nested(msgspec.Struct, frozen=True, gc=False):
     """The matcher of ``every`` (on the path's own type) or ``count`` (integers)."""
 
     checks: tuple[Check, ...]
 
 
-class Items(msgspec.Struct, frozen=True):
+class Items(msgspec.Struct, frozen=True, gc=False):
     """The condition of ``item``: its paths are relative to the sequence item."""
 
     condition: Condition
@@ -140,7 +143,7 @@ class Items(msgspec.Struct, frozen=True):
 Argument = Flag | Operands | Age | Window | Weekdays | Row | Nested | Items
 
 
-class Check(msgspec.Struct, frozen=True):
+class Check(msgspec.Struct, frozen=True, gc=False):
     """One operator of a matcher with its argument. Plugins' operators have any argument."""
 
     operator: str
@@ -151,7 +154,7 @@ class Check(msgspec.Struct, frozen=True):
 # Conditions.
 
 
-class Test(msgspec.Struct, frozen=True):
+class Test(msgspec.Struct, frozen=True, gc=False):
     """``path: matcher``; all checks must hold. Inside ``item``, ``path.root`` is ``item``."""
 
     path: Path
@@ -160,19 +163,19 @@ class Test(msgspec.Struct, frozen=True):
     position: Position
 
 
-class All(msgspec.Struct, frozen=True):
+class All(msgspec.Struct, frozen=True, gc=False):
     """``all``, and every mapping of several entries."""
 
     conditions: tuple[Condition, ...]
 
 
-class Any(msgspec.Struct, frozen=True):
+class Any(msgspec.Struct, frozen=True, gc=False):
     """``any``."""
 
     conditions: tuple[Condition, ...]
 
 
-class Not(msgspec.Struct, frozen=True):
+class Not(msgspec.Struct, frozen=True, gc=False):
     """``not``."""
 
     condition: Condition
@@ -184,18 +187,18 @@ Condition = Test | All | Any | Not
 # Effects.
 
 
-class Allow(msgspec.Struct, frozen=True):
+class Allow(msgspec.Struct, frozen=True, gc=False):
     """``allow: {}``."""
 
 
-class Quote(msgspec.Struct, frozen=True):
+class Quote(msgspec.Struct, frozen=True, gc=False):
     """An attribute quoted in a reason."""
 
     path: Path
     attribute: Attribute
 
 
-class Deny(msgspec.Struct, frozen=True):
+class Deny(msgspec.Struct, frozen=True, gc=False):
     """``reason`` alternates literal text and quoted attributes; ``status`` by action."""
 
     reason: tuple[str | Quote, ...] = ()
@@ -204,7 +207,7 @@ class Deny(msgspec.Struct, frozen=True):
     no_match: bool = False
 
 
-class Edit(msgspec.Struct, frozen=True):
+class Edit(msgspec.Struct, frozen=True, gc=False):
     """One edit of one path. ``argument`` by kind:
 
     set, default   Operand or a tuple of them (a list value); a mapping for a sequence item is not settable
@@ -222,14 +225,14 @@ class Edit(msgspec.Struct, frozen=True):
     position: Position
 
 
-class Rewrite(msgspec.Struct, frozen=True):
+class Rewrite(msgspec.Struct, frozen=True, gc=False):
     """``on_unknown: skip`` only where every edit is harmless."""
 
     edits: tuple[Edit, ...]
     skip_unknown: bool = False
 
 
-class Audit(msgspec.Struct, frozen=True):
+class Audit(msgspec.Struct, frozen=True, gc=False):
     """``include`` are paths whose values the record shall carry; ``sample`` is a share from 0 to 1."""
 
     severity: Severity = "low"
@@ -241,14 +244,14 @@ class Audit(msgspec.Struct, frozen=True):
 Effect = Allow | Deny | Rewrite | Audit
 
 
-class Validity(msgspec.Struct, frozen=True):
+class Validity(msgspec.Struct, frozen=True, gc=False):
     """``from`` inclusive, ``until`` exclusive; both with offset."""
 
     start: datetime | None = None
     end: datetime | None = None
 
 
-class ExceptionRule(msgspec.Struct, frozen=True):
+class ExceptionRule(msgspec.Struct, frozen=True, gc=False):
     """An exception; ``id`` is ``policy/exception``, ``of`` are full rule ids."""
 
     id: str
@@ -260,7 +263,7 @@ class ExceptionRule(msgspec.Struct, frozen=True):
     position: Position
 
 
-class Rule(msgspec.Struct, frozen=True):
+class Rule(msgspec.Struct, frozen=True, gc=False):
     """A rule; ``id`` is ``policy/rule``. ``on`` holds actions only, groups are expanded."""
 
     id: str
@@ -284,7 +287,7 @@ class Rule(msgspec.Struct, frozen=True):
         return type(self.effect).__name__.lower()  # type: ignore[return-value]
 
 
-class Policy(msgspec.Struct, frozen=True):
+class Policy(msgspec.Struct, frozen=True, gc=False):
     """One file of the set."""
 
     id: str
@@ -298,7 +301,7 @@ class Policy(msgspec.Struct, frozen=True):
     description: str = ""
 
 
-class PolicySet(msgspec.Struct, frozen=True):
+class PolicySet(msgspec.Struct, frozen=True, gc=False):
     """A whole set. ``digest`` is ``sha256:…`` over the names and contents of all its files."""
 
     policies: tuple[Policy, ...]
