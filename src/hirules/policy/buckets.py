@@ -13,7 +13,8 @@ INVARIANT: what is left out is false, without an unknown: an attribute that is u
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from ipaddress import IPv4Address, IPv6Address
 
 import re2
@@ -29,6 +30,8 @@ INDEXED_TYPES = TEXTUAL | {Type.INTEGER, Type.BOOLEAN, Type.ADDRESS}
 """Types whose equal scalars are equal and hash alike in Python; dates and times depend on the zone."""
 
 _EQUALITY = frozenset({"equals", "in", "contains", "contains_any"})
+_TEXTS = frozenset({"glob", "starts_with"})
+_INDEXED = _EQUALITY | _TEXTS | {"cidr"}
 _ROOTS = frozenset({"subject", "request", "resource", "instance"})
 _LONG_LIST = 64
 Matcher = Callable[[str], bool]
@@ -46,18 +49,34 @@ class Bucket:
         self._patterns: dict[int, dict[str, dict[str, tuple[Matcher, int]]]] = {}
         self._networks: dict[tuple[int, int], dict[int, int]] = {}
 
-    def add(self, check: Check, bit: int) -> None:
-        """The rule with ``bit`` needs ``check``, which :func:`indexable` said yes to."""
-        self.tested |= bit
-        for members in _lists(check) if check.operator in _EQUALITY else ():
-            self._lists[members] = self._lists.get(members, 0) | bit
-        for value in _values(check, lists=check.operator not in _EQUALITY):
+    def fill(self, checks: Iterable[tuple[int, Check]]) -> None:
+        """The rules, by their number, that need a check which :func:`indexable` said yes to. A bucket is filled once."""
+        exact: defaultdict[object, list[int]] = defaultdict(list)
+        lists: defaultdict[frozenset[Scalar], list[int]] = defaultdict(list)
+        others: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
+        tested: list[int] = []
+        for number, check in checks:
+            tested.append(number)
             if check.operator in _EQUALITY:
-                self._exact[value] = self._exact.get(value, 0) | bit
-            elif check.operator == "cidr":
-                self._add_network(str(value), bit)
+                for operand in _operands(check):
+                    if isinstance(operand, Value):
+                        exact[operand.value].append(number)
+                    elif len(operand.members) > _LONG_LIST:
+                        lists[operand.members].append(number)
+                    else:
+                        for value in operand.members:
+                            exact[value].append(number)
             else:
-                self._add_pattern(check.operator, str(value), bit)
+                for value in _values(check):
+                    others[check.operator, str(value)].append(number)
+        self.tested = _bits(tested)
+        self._exact = {value: _bits(numbers) for value, numbers in exact.items()}
+        self._lists = {members: _bits(numbers) for members, numbers in lists.items()}
+        for (operator, text), numbers in others.items():
+            if operator == "cidr":
+                self._add_network(text, _bits(numbers))
+            else:
+                self._add_pattern(operator, text, _bits(numbers))
 
     def satisfied(self, reading: Reading) -> int:
         """The bits of the rules whose check one of the values satisfies. The reading is known."""
@@ -112,48 +131,61 @@ def indexable(test: Test) -> Check | None:
     path = test.path
     if path.root not in _ROOTS or path.original or test.attribute.type not in INDEXED_TYPES:
         return None
-    return next((check for check in test.checks if _positive(check)), None)
+    for check in test.checks:
+        if _positive(check):
+            return check
+    return None
 
 
-def necessary(condition: Condition | None) -> Iterator[Test]:
+def necessary(condition: Condition | None) -> list[Test]:
     """The tests without which a condition does not hold."""
-    match condition:
-        case Test():
-            yield condition
-        case All(conditions):
-            for one in conditions:
-                yield from necessary(one)
-        case _:
-            return
+    if isinstance(condition, Test):
+        return [condition]
+    return [test for one in condition.conditions for test in necessary(one)] if isinstance(condition, All) else []
 
 
 def _positive(check: Check) -> bool:
-    if not isinstance(check.argument, Operands) or not all(isinstance(one, Value | ListOperand) for one in check.argument.operands):
+    if check.operator not in _INDEXED or type(check.argument) is not Operands:
         return False
-    if check.operator in ("glob", "starts_with"):
-        return all(_encodable(value) for value in _values(check, lists=True))
-    return check.operator in _EQUALITY or check.operator == "cidr"
+    for operand in check.argument.operands:
+        if not isinstance(operand, Value | ListOperand):
+            return False
+    return check.operator not in _TEXTS or all(map(_encodable, _values(check)))
 
 
 def _encodable(value: Scalar) -> bool:
     return isinstance(value, str) and value.isascii()
 
 
-def _lists(check: Check) -> Iterator[frozenset[Scalar]]:
-    assert isinstance(check.argument, Operands)
-    for operand in check.argument.operands:
-        if isinstance(operand, ListOperand) and len(operand.members) > _LONG_LIST:
-            yield operand.members
-
-
-def _values(check: Check, lists: bool) -> Iterable[Scalar]:
-    """The values of the operands; those of long lists only with ``lists``."""
-    assert isinstance(check.argument, Operands)
-    for operand in check.argument.operands:
+def _values(check: Check) -> Iterator[Scalar]:
+    """The values of the operands, those of lists too."""
+    for operand in _operands(check):
         if isinstance(operand, Value):
             yield operand.value
-        elif isinstance(operand, ListOperand) and (lists or len(operand.members) <= _LONG_LIST):
+        else:
             yield from operand.members
+
+
+def _operands(check: Check) -> Iterable[Value | ListOperand]:
+    assert isinstance(check.argument, Operands)
+    return check.argument.operands  # type: ignore[return-value]  # of what is indexable
+
+
+_FEW = 16
+"""Numbers that are set one by one: a number of ten thousand bits is made each time."""
+
+
+def _bits(numbers: Sequence[int]) -> int:
+    """An integer with these bits."""
+    if len(numbers) <= _FEW:
+        bits = 0
+        for number in numbers:
+            bits |= 1 << number
+        return bits
+    octets = bytearray(max(numbers) // 8 + 1)
+    for number in numbers:
+        octets[number >> 3] |= 1 << (number & 7)
+    return int.from_bytes(octets, "little")
 
 
 def _matcher(operator: str, pattern: str) -> tuple[str, Matcher]:

@@ -6,7 +6,7 @@ remembered by the raw text. Where few of many rules are left, they go on in a tr
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -36,7 +36,7 @@ ANY = entities_of(None, has_resource=False)[0]
 """The entity of what has no resource, or reads none."""
 
 
-class Entry(msgspec.Struct, frozen=True):
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """A rule in a tree, with the checks by which it can be found.
 
     ``answerable``  the checks are all of its condition
@@ -78,8 +78,8 @@ class Forest:
         self._operators = operators
         self._actions = policies.vocabulary.actions
         self._paths: dict[str, tuple[Path, Attribute]] = {}
-        entries = [self._entry(rule) for rule in policies.rules if rule.mode != "off"]
-        self._entries = {action: _for_action(action, entries) for action in self._actions}
+        self._texts: dict[int, str] = {}
+        self._entries = _by_action(self._actions, [self._entry(rule) for rule in policies.rules if rule.mode != "off"])
         self.plant()
 
     def plant(self) -> None:
@@ -126,28 +126,39 @@ class Forest:
         return Reading(values, present=bool(values))
 
     def _entry(self, rule: Rule) -> Entry:
-        tests = list(necessary(rule.when))
+        tests = necessary(rule.when)
         checks: dict[str, Check] = {}
         for test in tests:
             check = indexable(test)
-            if check is not None and test.path.text not in checks:
-                checks[test.path.text] = check
-                self._paths.setdefault(test.path.text, (test.path, test.attribute))
-        plain = rule.when is None or _is_conjunction(rule.when)
-        answerable = rule.unless is None and plain and len(checks) == len(tests) and all(len(test.checks) == 1 for test in tests)
+            if check is not None and (text := self._text(test)) not in checks:
+                checks[text] = check
+        answerable = rule.unless is None and len(checks) == len(tests) and all(len(test.checks) == 1 for test in tests)
+        answerable = answerable and (rule.when is None or _is_conjunction(rule.when))
         return Entry(rule, checks, answerable)
 
+    def _text(self, test: Test) -> str:
+        """The path's text, spelled once for all rules that share the path. The rules are kept, so no other path gets its identity."""
+        text = self._texts.get(id(test.path))
+        if text is None:
+            text = self._texts[id(test.path)] = test.path.text
+            self._paths.setdefault(text, (test.path, test.attribute))
+        return text
 
-def _for_action(action: str, entries: Sequence[Entry]) -> list[Entry]:
-    """The rules for ``action``.
+
+def _by_action(actions: Iterable[str], entries: Iterable[Entry]) -> Mapping[str, list[Entry]]:
+    """The rules for each action.
 
     INVARIANT: whether an action that only narrows has an allow rule counts, whatever the rule says: one is in every leaf.
     """
-    found = [entry for entry in entries if action in entry.rule.on]
-    for at, entry in enumerate(found):
-        if action in NARROWING and entry.rule.kind == "allow" and entry.rule.mode == "enforce":
-            found[at] = msgspec.structs.replace(entry, always=True)
-            break
+    found: dict[str, list[Entry]] = {action: [] for action in actions}
+    narrowed: set[str] = set()
+    for entry in entries:
+        for action in entry.rule.on:
+            if action in NARROWING and action not in narrowed and entry.rule.kind == "allow" and entry.rule.mode == "enforce":
+                narrowed.add(action)
+                found[action].append(msgspec.structs.replace(entry, always=True))
+            else:
+                found[action].append(entry)
     return found
 
 
@@ -160,12 +171,14 @@ class Tree:
         self._entries = entries
         self._always = sum(1 << at for at, entry in enumerate(entries) if entry.always)
         self._buckets: dict[str, Bucket] = {}
+        found: dict[str, list[tuple[int, Check]]] = {}
         for at, entry in enumerate(entries):
             for path, check in entry.checks.items():
                 if path not in used:
-                    if path not in self._buckets:
-                        self._buckets[path] = forest.bucket(path)
-                    self._buckets[path].add(check, 1 << at)
+                    found.setdefault(path, []).append((at, check))
+        for path, checks in found.items():
+            bucket = self._buckets[path] = forest.bucket(path)
+            bucket.fill(checks)
 
     def node(self, bits: int | None, exact: bool, used: frozenset[str]) -> Node:
         """A node for these rules, by default all of them; a leaf where no attribute tells them apart any more."""
