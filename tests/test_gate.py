@@ -106,6 +106,7 @@ def test_a_release_has_the_time_of_its_request(tmp_path: Path) -> None:
         (Request(""), "there is no such action"),
         (Request("c-find", subject={"ae_title": "WARD_1"}, request={"MoveDestination": "X"}), "an attribute that its action does not have"),
         (Request("c-find", subject={"ae_title": "WARD_1", "aetitle": "X"}), "an attribute that its action does not have"),
+        (Request("c-find", subject={"ae_title": "WARD_1"}, request={"Identifier": {"PatientID": ""}, "keys": []}), "can be read in two ways"),
     ],
 )
 def test_what_it_does_not_know_it_refuses(tmp_path: Path, request_: Request, why: str) -> None:

@@ -19,6 +19,7 @@ import msgspec
 from hirules.audit import DecisionRecord, LookupCost, NotRecorded, Recorder
 from hirules.audit.record import RecordedError
 from hirules.facts import Answer, Lookups
+from hirules.facts.consistent import ambiguous
 from hirules.facts.names import Names
 from hirules.facts.reads import Reads, reads
 from hirules.hooks import Facts, Plugins
@@ -162,6 +163,8 @@ class Gate:
             return self._refusal(request, "there is no such action")
         if strange := edition.names.strange(request):
             return self._refusal(request, "the request has an attribute that its action does not have", strange[0])
+        if twofold := ambiguous(request):
+            return self._refusal(request, "the request can be read in two ways", twofold[0])
         request = _stamped(request, request.id, {**request.context, "now": now})
         verdicts = self._plugins.verdicts(request) if self._votes else ()
         reading = edition.reads[request.action]

@@ -66,6 +66,7 @@ def test_what_is_left_out_is_not_given() -> None:
         ('{"action": "c-move", "request": {"Priority": 1e400}}', "a number is too large"),
         ('{"action": "c-move", "subject": {"user": "\\ud800"}}', "half a character is no text"),
         ('{"action": "c-move", "subject": {"\\udfff": "x"}}', "half a character is no text"),
+        ('{"action": "update-image-set-metadata", "request": {"removed": ["Patient.00100020"]}}', "`request.removed` can be read in two ways"),
         ('{"action": "c-move"', "line 1, column 20"),
         ('{"action": ' + "[" * 100 + "]" * 100 + "}", "nested too deep"),
         ("action: c-move\naction: c-get\n", "line 2, column 1"),

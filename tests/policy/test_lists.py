@@ -145,3 +145,18 @@ def test_shared_lists_are_for_every_policy_and_have_one_name() -> None:
 
 def test_an_empty_file_is_an_empty_list() -> None:
     assert named(listed("{file: l.csv, column: id}", l_csv="id\n")).texts == ()
+
+
+@pytest.mark.parametrize(
+    ("declaration", "file", "content"),
+    [
+        ("{file: l.csv, column: id}", "l_csv", "id,name\n"),
+        ("{file: l.csv, column: id}", "l_csv", "id,name\n ,x\n"),
+        ("{file: l.txt}", "l_txt", "\n"),
+        ("{file: l.json}", "l_json", "[]"),
+    ],
+)
+def test_a_file_without_a_value_is_a_warning(declaration: str, file: str, content: str) -> None:
+    found = listed(declaration, **{file: content})
+    assert [(one.code, one.is_error) for one in found.findings] == [("empty-list", False)]
+    assert named(found).texts == ()

@@ -8,6 +8,7 @@ from datetime import datetime
 from math import isfinite
 from typing import Any
 
+from hirules.facts.consistent import ambiguous
 from hirules.facts.names import Names
 from hirules.model.path import spell_name
 from hirules.model.reading import Fields
@@ -57,6 +58,8 @@ def read_request(data: bytes, vocabulary: Vocabulary, *, json_only: bool = False
 def _check_names(request: Request, vocabulary: Vocabulary) -> None:
     if request.resource is not None and not vocabulary.actions[request.action].has_resource:
         raise InvalidRequest(f"`{request.action}` has no `resource`")
+    if twofold := ambiguous(request):
+        raise InvalidRequest(f"`{twofold[0]}` can be read in two ways: elements go by keyword and level, and what follows from others agrees with them")
     strange = Names(vocabulary).strange(request)
     if not strange:
         return

@@ -61,6 +61,7 @@ CODES: dict[str, str] = {
     "invalid-list": "a list is not declared well",
     "list-file": "the file of a list cannot be used",
     "duplicate-list": "two policies share a list of the same name",
+    "empty-list": "a list file without a value",
     "not-a-table": "the list has no columns",
     "status": "a status that the action cannot be refused with",
     "respond": "`no-match` is not possible for an action of `on`",

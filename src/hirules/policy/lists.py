@@ -71,6 +71,9 @@ def declared(source: Source, node: Node, files: Mapping[str, bytes]) -> tuple[Lo
             source.unusable.add(name)
         else:
             found.append(msgspec.structs.replace(one, declared_in=source.file, line=key.line))
+            if not (one.named.rows if one.table_only else one.named.texts):
+                # an export that broke off must not go unseen: a deny that looks for its members denies nothing
+                source.warn(key, "empty-list", f"the file of the list `{name}` holds no value: nothing is ever in it", expected="at least one value")
     return tuple(found)
 
 
