@@ -13,7 +13,7 @@ rejects `[20:00, 06:00]`, valid in YAML 1.2 and in the language.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 from typing import Any
 
@@ -23,8 +23,10 @@ from yaml.error import MarkedYAMLError
 from yaml.events import (
     AliasEvent,
     DocumentStartEvent,
+    MappingEndEvent,
     MappingStartEvent,
     ScalarEvent,
+    SequenceEndEvent,
     SequenceStartEvent,
     StreamEndEvent,
 )
@@ -92,7 +94,7 @@ def parse(file: str, data: bytes) -> Document:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         return _undecodable(file, data, error.start)
-    lines = tuple(_LINE_BREAK.split(text))
+    lines = tuple(_LINE_BREAK.split(text) if "\r" in text else text.split("\n"))
     hidden = tuple(islice(_hidden(file, text, lines), MAX_HIDDEN))
     if hidden:
         return Document(file, None, lines, hidden)
@@ -152,7 +154,10 @@ class _Builder:
         self.file = file
         self.lines = lines
         self.findings: list[Finding] = []
+        self.nodes = 0
         self.aliased = 0
+        self.anchors: dict[str, tuple[Node, int] | None] = {}
+        self.get_event: Callable[[], Any]
 
     def build(self, text: str) -> Node | None:
         """The root node; ``None`` where the text is empty or no YAML at all."""
@@ -188,65 +193,86 @@ class _Builder:
             self._error(mark, "version", "the file asks for another version of YAML", expected="`%YAML 1.2`, or no directive")
 
     def _tree(self, parser: CParser, event: Any) -> Node:
-        """One node and all below it, without recursion."""
-        # this loop runs for every value of every policy: bound methods and the common scalar are kept at hand
-        get_event, nulls, last = parser.get_event, _NULLS, len(self.lines)
-        anchors: dict[str, tuple[Node, int] | None] = {}
-        open_frames: list[_Frame] = []
-        entries: dict[str, tuple[ScalarNode, Node]] | None = None
-        items: list[Node] = []
-        key: ScalarNode | None = None
-        written = 0
-        node: Node
-        while True:
-            kind = type(event)
-            written += 1
-            if kind is ScalarEvent:
-                start, end, text = event.start_mark, event.end_mark, event.value
-                if not event.style and text not in nulls and event.tag is None and start.line == end.line < last:
-                    node = ScalarNode(text, start.line + 1, start.column + 1, end.column - start.column, True)
-                else:
-                    node = self._scalar(event)
-                if event.anchor is not None:
-                    anchors[event.anchor] = (node, 1)
-            elif kind is MappingStartEvent or kind is SequenceStartEvent:
-                self._start(event, len(open_frames))
-                if event.anchor is not None:
-                    anchors[event.anchor] = None
-                open_frames.append((entries, items, key, event, written + self.aliased))
-                entries, items, key = ({} if kind is MappingStartEvent else None), [], None
-                event = get_event()
-                continue
-            elif kind is AliasEvent:
-                node = self._alias(event, anchors)
-            else:
-                node = self._collection(open_frames[-1][3].start_mark, entries, items)
-                entries, items, key, begun, before = open_frames.pop()
-                if begun.anchor is not None:
-                    anchors[begun.anchor] = (node, written + self.aliased - before + 1)
-            if not open_frames:
-                return node
-            if entries is None:
-                items.append(node)
-            elif key is None:
-                key = node if type(node) is ScalarNode and node.text != "<<" else self._key(node)
-            else:
-                if key.text in entries:
-                    first = entries[key.text][0]
-                    self._at(key, "duplicate-key", f"the key `{key.text}` stands here twice", f"the first one is in line {first.line}")
-                else:
-                    entries[key.text] = (key, node)
-                key = None
-            event = get_event()
+        """One node and all below it."""
+        self.get_event = parser.get_event
+        self.anchors = {}
+        return self._node(event, 0)
 
-    @staticmethod
-    def _collection(mark: Any, entries: dict[str, tuple[ScalarNode, Node]] | None, items: list[Node]) -> Node:
-        """The mapping or the list that ends; a mapping has entries."""
-        if entries is not None:
-            return MappingNode(entries, mark.line + 1, mark.column + 1)
+    def _node(self, event: Any, depth: int) -> Node:
+        """The node that begins with ``event``. The recursion is as deep as the document, which is bounded."""
+        kind = type(event)
+        if kind is ScalarEvent:
+            return self._scalar(event)
+        if kind is AliasEvent:
+            return self._alias(event)
+        mark, anchor = event.start_mark, event.anchor
+        if depth >= MAX_DEPTH:
+            self._error(mark, "too-large", f"nested deeper than {MAX_DEPTH} levels")
+            raise _Unusable
+        if event.tag is not None:
+            self._tag(mark)
+        before = self.nodes
+        if anchor is not None:
+            self.anchors[anchor] = None
+        node = self._mapping(mark, depth + 1) if kind is MappingStartEvent else self._sequence(mark, depth + 1)
+        if anchor is not None:
+            self.anchors[anchor] = (node, self.nodes - before + 1)
+        return node
+
+    def _mapping(self, mark: Any, depth: int) -> MappingNode:
+        # with `_scalar`, this runs for every value of every policy: it asks for the most frequent first
+        get_event, scalar = self.get_event, self._scalar
+        entries: dict[str, tuple[ScalarNode, Node]] = {}
+        while True:
+            event = get_event()
+            if type(event) is ScalarEvent:
+                key = scalar(event)
+                if key.text == "<<":
+                    self._not_merged(key)
+            elif type(event) is MappingEndEvent:
+                break
+            else:
+                key = self._key(self._node(event, depth))
+            event = get_event()
+            value = scalar(event) if type(event) is ScalarEvent else self._node(event, depth)
+            text = key.text
+            if text in entries:
+                first = entries[text][0]
+                self._at(key, "duplicate-key", f"the key `{text}` stands here twice", f"the first one is in line {first.line}")
+            else:
+                entries[text] = (key, value)
+        self.nodes += 2 * len(entries)
+        return MappingNode(entries, mark.line + 1, mark.column + 1)
+
+    def _sequence(self, mark: Any, depth: int) -> SequenceNode:
+        get_event, scalar = self.get_event, self._scalar
+        items: list[Node] = []
+        while True:
+            event = get_event()
+            if type(event) is ScalarEvent:
+                items.append(scalar(event))
+            elif type(event) is SequenceEndEvent:
+                break
+            else:
+                items.append(self._node(event, depth))
+        self.nodes += len(items)
         return SequenceNode(tuple(items), mark.line + 1, mark.column + 1)
 
     def _scalar(self, event: Any) -> ScalarNode:
+        text: str = event.value
+        if not event.style and text not in _NULLS and event.tag is None and event.anchor is None:
+            start, end = event.start_mark, event.end_mark
+            line = start.line
+            if line == end.line:
+                column = start.column
+                return ScalarNode(text, line + 1, column + 1, end.column - column, True)
+        node = self._unusual(event)
+        if event.anchor is not None:
+            self.anchors[event.anchor] = (node, 1)
+        return node
+
+    def _unusual(self, event: Any) -> ScalarNode:
+        """A scalar with quotes, a tag, a null, or over several lines."""
         start, end = event.start_mark, event.end_mark
         text: str = event.value
         line, column = start.line, start.column
@@ -278,23 +304,16 @@ class _Builder:
             hint = "put a space behind the `:`" if ":" in entry.rstrip()[:-1] else "quote a value that contains `,` or starts with `?`"
         self._at(node, "null", "a value is missing", hint, expected="a value")
 
-    def _start(self, event: Any, depth: int) -> None:
-        mark = event.start_mark
-        if depth >= MAX_DEPTH:
-            self._error(mark, "too-large", f"nested deeper than {MAX_DEPTH} levels")
-            raise _Unusable
-        if event.tag is not None:
-            self._tag(mark)
-
-    def _alias(self, event: Any, anchors: Mapping[str, tuple[Node, int] | None]) -> Node:
+    def _alias(self, event: Any) -> Node:
         mark, name = event.start_mark, event.anchor
-        named = anchors.get(name)
+        named = self.anchors.get(name)
         if named is None:
-            message = f"the alias `{name}` stands inside what it names" if name in anchors else f"the alias `{name}` names nothing"
+            message = f"the alias `{name}` stands inside what it names" if name in self.anchors else f"the alias `{name}` names nothing"
             self._error(mark, "recursive-alias", message, expected="an anchor that ends before the alias")
             raise _Unusable
         node, size = named
         self.aliased += size
+        self.nodes += size
         if self.aliased > MAX_ALIASED:
             self._error(mark, "too-large", f"aliases expand to more than {MAX_ALIASED} values")
             raise _Unusable
@@ -304,9 +323,12 @@ class _Builder:
         if not isinstance(node, ScalarNode):
             self._at(node, "key-not-scalar", "a key is a single text", expected="a text")
             return ScalarNode(f"?{node.line}:{node.column}", node.line, node.column, 1, plain=True)
-        if node.plain and node.text == "<<":
-            self._at(node, "merge-key", "`<<` is not merged: YAML 1.2 has no merge key", "write the entries out, or use an alias for a whole value")
+        self._not_merged(node)
         return node
+
+    def _not_merged(self, key: ScalarNode) -> None:
+        if key.plain and key.text == "<<":
+            self._at(key, "merge-key", "`<<` is not merged: YAML 1.2 has no merge key", "write the entries out, or use an alias for a whole value")
 
     def _tag(self, place: Any) -> None:
         self._at(place, "tag", "a tag says a type, which the path already does", "leave the tag out; quotes do not change a value's type")
@@ -340,6 +362,3 @@ class _Builder:
 
 class _Unusable(Exception):
     """The document cannot be read on; the finding says why."""
-
-
-_Frame = tuple[dict[str, tuple[ScalarNode, "Node"]] | None, list["Node"], ScalarNode | None, Any, int]
