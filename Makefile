@@ -2,10 +2,12 @@
 # make test      everything, with real peers (Orthanc, DCMTK; installed by apt where they are missing)
 # make lint      format, lint, strict types, import contracts
 # make bench     benchmarks against peers
+# make fuzz      each fuzzer for FUZZ_SECONDS (600), by coverage; what breaks a law is left in .fuzz/findings
+# make mutants   mutation testing of the decision core; hours. A share of the mutants: make mutants MUTANTS=0.25
 # make install   the environment in .venv, with the tools of development; another Python: make install PYTHON=python3.12
 
 .DELETE_ON_ERROR:
-.PHONY: install demo peers test lint format schemas bench clean
+.PHONY: install demo peers test lint format schemas bench fuzz mutants clean
 
 BIN := .venv/bin
 # setuptools warns of any editable install whose packages lie in two folders
@@ -54,5 +56,14 @@ bench: install peers
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.relay
 
+FUZZ_SECONDS := 600
+fuzz: install
+	$(BIN)/python -W ignore -m tests.fuzz --seconds $(FUZZ_SECONDS) --jobs 2
+
+MUTANTS := 1
+mutants: install
+	$(PIP) install --editable '.[mutation]'
+	$(BIN)/python -m tests.mutation --share $(MUTANTS)
+
 clean:
-	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .fuzz mutants

@@ -357,9 +357,11 @@ def _decode(raw: bytes, tag: int, vr: str, frame: _Frame) -> str:
 
 def _encodings(value: object, blame: int = CHARACTER_SET) -> list[str]:
     """Python's names of the character sets in (0008,0005)."""
-    names = [value] if isinstance(value, str) else value
-    if not isinstance(names, list) or not all(isinstance(name, str) and name.strip() in python_encoding for name in names):
+    given = [value] if isinstance(value, str) else value
+    # spaces only: `strip()` would take the control characters away too, and peers would not
+    names = [name.strip(" ") for name in given if isinstance(name, str)] if isinstance(given, list) else []
+    if not isinstance(given, list) or len(names) != len(given) or not all(name in python_encoding for name in names):
         raise IdentifierError("the character set is not known", blame)
-    if len(names) > 1 and any(name.strip() in ("ISO_IR 192", "GB18030", "GBK") for name in names):
+    if len(names) > 1 and any(name in ("ISO_IR 192", "GB18030", "GBK") for name in names):
         raise IdentifierError("the character set takes no code extensions", blame)
-    return list(convert_encodings([name.strip() for name in names]))
+    return list(convert_encodings(names))

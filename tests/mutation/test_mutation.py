@@ -1,0 +1,32 @@
+"""The report on mutants; the run itself takes too long for a test."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+from tests.mutation.__main__ import draw, report
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_a_share_is_drawn_again_the_same() -> None:
+    names = [f"m{number}" for number in range(100)]
+    assert draw(names, 0.25, 1) == draw(reversed(names), 0.25, 1)
+    assert len(draw(names, 0.25, 1)) == 25
+    assert draw(names, 0.25, 2) != draw(names, 0.25, 1)
+    assert draw(names, 1, 1) == sorted(names)
+
+
+def test_the_score_counts_what_was_run() -> None:
+    found = {"read": {"a": "killed", "b": "survived", "c": "timeout", "d": "not run", "e": "untested"}}
+    table = list(report(found))
+    assert table[1].split() == ["read", "4", "1", "1", "1", "1", "50.0%"]
+    assert table[2].split()[0] == "all"
+    assert table[3:] == ["survived: b", "untested: e"]
+
+
+def test_the_modules_that_are_mutated_exist() -> None:
+    configured = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["mutmut"]
+    assert len(configured["only_mutate"]) >= 12
+    assert all((ROOT / name).is_file() for name in configured["only_mutate"])
