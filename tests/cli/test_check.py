@@ -38,6 +38,28 @@ def test_one_file_of_a_set(policies: Path, capsys: pytest.CaptureFixture[str]) -
     assert "q.yaml" in capsys.readouterr().out
 
 
+def test_one_file_below_the_folder_of_its_set(policies: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    (policies / "set.yaml").write_text("hirules-set: 1\n", encoding="utf-8")
+    (policies / "wards.txt").write_text("A\n", encoding="utf-8")
+    shared = "hirules: 1\npolicy: s\nlists: {wards: {file: wards.txt, share: true}}\nrules: [{id: r, on: c-get, deny: {}}]\n"
+    (policies / "s.yaml").write_text(shared, encoding="utf-8")
+    (policies / "sub").mkdir()
+    rule = "hirules: 1\npolicy: b\nrules: [{id: b, on: c-get, when: {subject.ae_title: {in: $wards}}, allow: {}}]\n"
+    (policies / "sub" / "b.yaml").write_text(rule, encoding="utf-8")
+    assert main(["check", str(policies / "sub" / "b.yaml")]) == 0
+    monkeypatch.chdir(policies / "sub")
+    assert main(["check", "b.yaml"]) == 0
+    (policies / "sub" / "b.yaml").write_text(rule.replace("c-get", "c-gte"), encoding="utf-8")
+    capsys.readouterr()
+    assert main(["check", "b.yaml"]) == 1
+    assert capsys.readouterr().out.startswith("b.yaml:3:21: error[unknown-action]")
+
+
+def test_a_plugin_that_is_not_installed_for_one_file(policies: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", str(policies / "p.yaml"), "--plugin", "nothing"]) == 1
+    assert "plugin `nothing` is not installed" in capsys.readouterr().out
+
+
 def test_no_folder(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "/nowhere"]) == 1
     assert "`/nowhere` is no folder" in capsys.readouterr().out

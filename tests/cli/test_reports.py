@@ -38,6 +38,11 @@ def test_sarif() -> None:
     assert first["locations"][0]["physicalLocation"]["region"] == {"startLine": 3, "startColumn": 5, "endColumn": 10}
 
 
+def test_a_file_is_a_uri_in_sarif() -> None:
+    run = json.loads(report([Finding("my set/50%:ü.yaml", 1, 1, "x", "text")], "sarif"))["runs"][0]
+    assert run["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"] == {"uri": "my%20set/50%25%3A%C3%BC.yaml"}
+
+
 def test_github() -> None:
     first, second = report(FINDINGS, "github").splitlines()
     assert first == (

@@ -26,11 +26,18 @@ def run(arguments: argparse.Namespace) -> int:
     findings = []
     settings = settings_of(arguments)
     for path in map(Path, arguments.paths):
-        folder, only = (path.parent, path.name) if path.is_file() else (path, None)
+        folder = _set_of(path.absolute()) if path.is_file() else path
+        only = path.absolute().relative_to(folder).as_posix() if path.is_file() else None
         for found in check_set(folder, settings=settings):
-            if only is None or found.file == only:
-                of_set = found.code != "plugin"
-                findings.append(msgspec.structs.replace(found, file=str(folder / found.file)) if of_set else found)
+            if found.code == "plugin":
+                findings.append(found)
+            elif only is None or found.file == only:
+                findings.append(msgspec.structs.replace(found, file=str(folder / found.file if only is None else path)))
     findings = list(ordered(findings))
     print(report(findings, arguments.format))
     return 1 if any(found.is_error for found in findings) else 0
+
+
+def _set_of(file: Path) -> Path:
+    """The folder of the set that ``file`` is in: the nearest one with a `set.yaml`, else its own."""
+    return next((folder for folder in file.parents if (folder / "set.yaml").is_file()), file.parent)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from urllib.parse import quote
 
 from hirules.policy.findings import CODES, Finding, render
 
@@ -56,7 +57,7 @@ def _sarif(findings: Sequence[Finding]) -> dict[str, object]:
                         "locations": [
                             {
                                 "physicalLocation": {
-                                    "artifactLocation": {"uri": found.file},
+                                    "artifactLocation": {"uri": quote(found.file)},  # RFC 3986
                                     "region": {"startLine": found.line, "startColumn": found.column, "endColumn": found.column + max(found.length, 1)},
                                 }
                             }
