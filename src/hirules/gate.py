@@ -13,6 +13,7 @@ import logging
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Protocol
 
 import msgspec
 
@@ -29,7 +30,9 @@ from hirules.model.reading import Fields, Unknown
 from hirules.model.request import Entities, Request, replaced
 from hirules.model.status import default_status
 from hirules.policy.ast import PolicySet
+from hirules.policy.buckets import nothing
 from hirules.policy.edits import EDITS, EditKind
+from hirules.policy.findings import Finding
 from hirules.policy.index import Index
 from hirules.policy.operators import OPERATORS, Operator
 from hirules.policy.trace import Trace
@@ -59,13 +62,45 @@ def now_of_caller(request: Request) -> datetime:
     return given
 
 
-class Edition(msgspec.Struct, frozen=True):
+class Edition(msgspec.Struct, frozen=True, weakref=True):
     """One version of the policy set with what is derived from it. A decision sees one edition from its beginning to its end."""
 
     policies: PolicySet
     names: Names
     reads: Mapping[str, Reads]
     index: Index
+
+
+class ReloadStatus(msgspec.Struct, frozen=True):
+    """How reloading stands. A set that has an error is not used: the one of ``digest`` keeps deciding.
+
+    ``digest``    of the set that decides
+    ``swapped``   when it came into force by a reload; ``None``: it is the one of the start
+    ``checked``   when a change was last checked, and ``checks`` how often
+    ``error``     why the last changed set is not in force; ``None`` where it is
+    ``findings``  everything that was said about the last changed set, warnings included
+    """
+
+    digest: str
+    swapped: datetime | None = None
+    checked: datetime | None = None
+    checks: int = 0
+    error: str | None = None
+    findings: tuple[Finding, ...] = ()
+
+
+class Reloads(Protocol):
+    """What puts changed policies into force beside the decisions (``hirules.assemble.reload``)."""
+
+    @property
+    def status(self) -> ReloadStatus:
+        """How it stands."""
+
+    def check(self) -> None:
+        """Look at the policies now, changed or not. Does not wait for the result."""
+
+    def close(self) -> None:
+        """End it."""
 
 
 class Gate:
@@ -94,6 +129,8 @@ class Gate:
         self._fact_sources = self._plugins.fact_sources()
         self._votes = self._plugins.votes
         self._records = self._recorder.stores or self._plugins.listens
+        self.reloader: Reloads | None = None
+        """What puts changed policies into force, for a gate that reloads."""
         self._ids, self._numbers = uuid.uuid4().hex, itertools.count(1)
 
     @property
@@ -101,14 +138,18 @@ class Gate:
         """The policy set that decides now."""
         return self._edition.policies
 
-    def edition(self, policies: PolicySet) -> Edition:
-        """``policies`` made ready to decide; this is where a new set costs."""
-        index = Index(policies, operators=self._operators, edits=self._edits)
-        return Edition(policies, Names(policies.vocabulary), reads(policies), index)
+    def edition(self, policies: PolicySet, between: Callable[[], None] = nothing) -> Edition:
+        """``policies`` made ready to decide; this is where a new set costs. ``between`` is called between small steps."""
+        index = Index(policies, operators=self._operators, edits=self._edits, between=between)
+        return Edition(policies, Names(policies.vocabulary), reads(policies, between), index)
 
-    def swap(self, edition: Edition) -> None:
-        """From now on ``edition`` decides; requests that are being decided keep theirs."""
-        self._edition = edition
+    def swap(self, edition: Edition) -> Edition:
+        """From now on ``edition`` decides; requests that are being decided keep theirs. Answers the one that decided before."""
+        before, self._edition = self._edition, edition
+        # what a record shows, and what can be looked up, follows the actions and attributes of the set too. A request that is on its way
+        # is recorded by the new ones: an attribute that they do not have is withheld
+        self._recorder.vocabulary = self._lookups.vocabulary = edition.policies.vocabulary
+        return before
 
     def check(self, request: Request, trace: Trace | None = None) -> Decision:
         """Decide ``request`` and record it. Whatever fails refuses; nothing is raised. ``trace`` collects the reasons."""
@@ -145,7 +186,9 @@ class Gate:
             _log.error("the outcome of request %s is not in the record: %s", decision.id, error)
 
     def close(self) -> None:
-        """Close the audit store; where there is one, later requests are refused."""
+        """End reloading and close the audit store; where there is one, later requests are refused."""
+        if self.reloader is not None:
+            self.reloader.close()
         self._recorder.close()
 
     def _identified(self, request: Request) -> Request:
@@ -160,11 +203,11 @@ class Gate:
 
     def _decide(self, edition: Edition, request: Request, now: datetime, costs: list[LookupCost], trace: Trace | None) -> Decision:
         if request.action not in edition.policies.vocabulary.actions:
-            return self._refusal(request, "there is no such action")
+            return self._refusal(request, "there is no such action", edition=edition)
         if strange := edition.names.strange(request):
-            return self._refusal(request, "the request has an attribute that its action does not have", strange[0])
+            return self._refusal(request, "the request has an attribute that its action does not have", strange[0], edition=edition)
         if twofold := ambiguous(request):
-            return self._refusal(request, "the request can be read in two ways", twofold[0])
+            return self._refusal(request, "the request can be read in two ways", twofold[0], edition=edition)
         request = _stamped(request, request.id, {**request.context, "now": now})
         verdicts = self._plugins.verdicts(request) if self._votes else ()
         reading = edition.reads[request.action]
@@ -239,10 +282,11 @@ class Gate:
         if answer.error is not None:
             errors.append(Error("gate" if answer.source == "lookup" else answer.source, f"the look-up failed: {answer.error}"))
 
-    def _refusal(self, request: Request, why: str, path: str | None = None, source: str = "gate") -> Decision:
+    def _refusal(self, request: Request, why: str, path: str | None = None, source: str = "gate", edition: Edition | None = None) -> Decision:
+        """A refusal by no rule; ``edition`` is the one that the request met, where it met one."""
         return Decision(
             "deny", request, status=default_status(request.action), reason=why[:64], full_reason=why, errors=(Error(source, why, path),),
-            policies=self.policies.digest,
+            policies=(edition or self._edition).policies.digest,
         )  # fmt: skip
 
     def _closed(self, request: Request, error: Exception) -> Decision:

@@ -18,7 +18,8 @@ class Recorder:
 
     def __init__(self, store: Store | None, vocabulary: Vocabulary, *, identifying_values: bool = False) -> None:
         self._store = store
-        self._vocabulary = vocabulary
+        self.vocabulary = vocabulary
+        """What of a request may be shown; that of the policy set that decides."""
         self._identifying_values = identifying_values
 
     @property
@@ -28,7 +29,7 @@ class Recorder:
 
     def record(self, request: Request, decision: Decision, time: datetime, lookups: Sequence[LookupCost] = ()) -> DecisionRecord:
         """The record of ``decision`` on ``request`` (as it came), without what it may not show."""
-        identifying, vocabulary = self._identifying_values, self._vocabulary
+        identifying, vocabulary = self._identifying_values, self.vocabulary
         return DecisionRecord(
             id=request.id,
             time=time,

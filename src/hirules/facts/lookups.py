@@ -37,7 +37,8 @@ class Lookups:
     """
 
     def __init__(self, vocabulary: Vocabulary, *, seconds: float = 10.0, cache_seconds: float = 5.0, cache_size: int = 1024) -> None:
-        self._vocabulary = vocabulary
+        self.vocabulary = vocabulary
+        """What can be looked up; that of the policy set that decides."""
         self._deadline = Deadline(seconds)
         self._cache: Cache[Entities] = Cache(cache_seconds, cache_size)
 
@@ -77,12 +78,12 @@ class Lookups:
 
     def _key(self, request: Request, needed: frozenset[str]) -> Hashable | None:
         """Equal for requests that reach the same; ``None``: not to be kept."""
-        action = self._vocabulary.actions.get(request.action)
+        action = self.vocabulary.actions.get(request.action)
         if action is None or not action.retrieve:
             return None
         selecting = {
             path.split(".")[1]
-            for path, attribute in self._vocabulary.attributes.items()
+            for path, attribute in self.vocabulary.attributes.items()
             if attribute.selects and path.startswith("request.") and request.action in attribute.actions
         }
         try:

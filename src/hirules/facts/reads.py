@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import assert_never
 
 import msgspec
@@ -10,6 +10,7 @@ import msgspec
 from hirules.model.path import Path
 from hirules.model.vocabulary import Attribute, Vocabulary
 from hirules.policy.ast import All, Allow, Any, Condition, ListOperand, Not, Operands, PolicySet, Position, Rule, Test, Value
+from hirules.policy.buckets import nothing
 
 OF_THE_GATE = frozenset({"context.now", "context.transport"})
 
@@ -22,12 +23,13 @@ class Reads(msgspec.Struct, frozen=True):
     """Paths: ``context.purpose_of_use``."""
 
 
-def reads(policies: PolicySet) -> Mapping[str, Reads]:
-    """By action; rules in mode ``off`` read nothing."""
+def reads(policies: PolicySet, between: Callable[[], None] = nothing) -> Mapping[str, Reads]:
+    """By action; rules in mode ``off`` read nothing. ``between`` is called between small steps."""
     resource: set[str] = set()
     context: dict[str, set[str]] = {action: set() for action in policies.vocabulary.actions}
     for policy in policies.policies:
         for rule in policy.rules:
+            between()
             for path, _ in _paths_of(rule) if rule.mode != "off" else ():
                 if path.root == "resource":
                     resource |= rule.on

@@ -37,6 +37,10 @@ _LONG_LIST = 64
 Matcher = Callable[[str], bool]
 
 
+def nothing() -> None:
+    """What happens between the steps of a work that nobody runs beside."""
+
+
 class Bucket:
     """The rules that test one attribute. ``tested`` has their bits."""
 
@@ -49,13 +53,17 @@ class Bucket:
         self._patterns: dict[int, dict[str, dict[str, tuple[Matcher, int]]]] = {}
         self._networks: dict[tuple[int, int], dict[int, int]] = {}
 
-    def fill(self, checks: Iterable[tuple[int, Check]]) -> None:
-        """The rules, by their number, that need a check which :func:`indexable` said yes to. A bucket is filled once."""
+    def fill(self, checks: Iterable[tuple[int, Check]], between: Callable[[], None] = nothing) -> None:
+        """The rules, by their number, that need a check which :func:`indexable` said yes to. A bucket is filled once.
+
+        ``between`` is called between small steps.
+        """
         exact: defaultdict[object, list[int]] = defaultdict(list)
         lists: defaultdict[frozenset[Scalar], list[int]] = defaultdict(list)
         others: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
         tested: list[int] = []
         for number, check in checks:
+            between()
             tested.append(number)
             if check.operator in _EQUALITY:
                 for operand in _operands(check):
@@ -70,9 +78,12 @@ class Bucket:
                 for value in _values(check):
                     others[check.operator, str(value)].append(number)
         self.tested = _bits(tested)
-        self._exact = {value: _bits(numbers) for value, numbers in exact.items()}
+        for found, numbers in exact.items():
+            self._exact[found] = _bits(numbers)
+            between()
         self._lists = {members: _bits(numbers) for members, numbers in lists.items()}
         for (operator, text), numbers in others.items():
+            between()
             if operator == "cidr":
                 self._add_network(text, _bits(numbers))
             else:

@@ -14,12 +14,13 @@ says the same with the rules of the leaf as with all of them; that is what the d
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from hirules.model.decision import Decision
 from hirules.model.request import Request
 from hirules.policy.ast import PolicySet, Rule
+from hirules.policy.buckets import nothing
 from hirules.policy.edits import EDITS, EditKind
 from hirules.policy.evaluate import Trace, evaluate
 from hirules.policy.leaves import Leaf, restricted
@@ -34,34 +35,51 @@ from hirules.policy.verdict import Verdict
 class Index:
     """Decides like ``evaluate``, with the same arguments. Thread safe: trees only ever gain nodes, or start anew."""
 
-    def __init__(self, policies: PolicySet, *, operators: Mapping[str, Operator] = OPERATORS, edits: Mapping[str, EditKind] = EDITS) -> None:
+    def __init__(
+        self,
+        policies: PolicySet,
+        *,
+        operators: Mapping[str, Operator] = OPERATORS,
+        edits: Mapping[str, EditKind] = EDITS,
+        between: Callable[[], None] = nothing,
+    ) -> None:
+        """``between`` is called between small steps, by whom others run beside."""
         self.policies = policies
         self.operators = operators
         self.edits = edits
-        self._forest = Forest(policies, operators)
+        self._forest = Forest(policies, operators, between)
+
+    def fell(self, between: Callable[[], None]) -> None:
+        """Take the trees apart in small steps, once nobody decides by them any more."""
+        self._forest.fell(between)
 
     def decide(self, request: Request, now: datetime, verdicts: Sequence[Verdict] = (), trace: Trace | None = None) -> Decision:
         """What happens to ``request``; see :func:`hirules.policy.evaluate.evaluate`. With a trace the reference evaluator decides."""
         if trace is not None or request.action not in self._forest.roots:
             return evaluate(self.policies, request, now, verdicts, trace, operators=self.operators, edits=self.edits)
-        leaf = self._leaf(request, now)
-        found = None
-        if (
-            leaf.shared
-            and not verdicts
-            and (request.resource or request.resource is None)
-            and not (request.action == "c-store" and "action" in request.request)
-        ):
-            found = leaf.settled
-            if found is None:
-                view = View(request, request, ANY, now, self._forest.zone)
-                found = leaf.decision(request, view, lambda: self._evaluate(self._with(leaf.rules), request, now, ()))
+        found = None if verdicts else self.shared(request, now)
         if found is None:
-            return self._by_reference(leaf, request, now, verdicts)
+            return self._by_reference(self._leaf(request, now), request, now, verdicts)
         return Decision(
             found.decision, request, found.by, found.status, found.reason, found.full_reason, found.offending, found.no_match,
             found.rewritten, found.nothing, found.notes, found.shadow, found.exceptions, found.errors, found.policies,
         )  # fmt: skip
+
+    def shared(self, request: Request, now: datetime) -> Decision | None:
+        """The decision that ``request`` has in common with others: all but its ``effective``, which is another request's.
+
+        ``None`` where its decision is its own. The action is one of the vocabulary.
+        """
+        leaf = self._leaf(request, now)
+        if (leaf.settled is not None and request.resource is None and request.action != "c-store") or (leaf.shared and self._is_plain(request)):
+            return leaf.settled or leaf.decision(
+                request, View(request, request, ANY, now, self._forest.zone), lambda: self._evaluate(self._with(leaf.rules), request, now, ())
+            )
+        return None
+
+    def _is_plain(self, request: Request) -> bool:
+        """Whether nothing but rules decides: a retrieve that reaches nothing, or a sub-operation of a C-GET, has a law of its own."""
+        return bool(request.resource or request.resource is None) and not (request.action == "c-store" and "action" in request.request)
 
     def needs(self, request: Request, now: datetime, verdicts: Sequence[Verdict] = ()) -> frozenset[str]:
         """Names below ``resource.`` that undecided rules need; see :func:`hirules.policy.needs.needs`."""

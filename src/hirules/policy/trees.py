@@ -6,8 +6,9 @@ remembered by the raw text. Where few of many rules are left, they go on in a tr
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -18,7 +19,7 @@ from hirules.model.reading import Reading
 from hirules.model.request import Request
 from hirules.model.vocabulary import Attribute
 from hirules.policy.ast import All, Check, Condition, PolicySet, Rule, Test
-from hirules.policy.buckets import Bucket, indexable, necessary
+from hirules.policy.buckets import Bucket, indexable, necessary, nothing
 from hirules.policy.entities import entities_of
 from hirules.policy.leaves import Leaf
 from hirules.policy.operators import Operator
@@ -70,24 +71,49 @@ class Node:
 
 
 class Forest:
-    """All trees, and what they share: what was read, and leaves with the same rules."""
+    """All trees, and what they share: what was read, and leaves with the same rules.
 
-    def __init__(self, policies: PolicySet, operators: Mapping[str, Operator]) -> None:
+    ``between`` is called between small steps of making it, by whom others run beside.
+    """
+
+    def __init__(self, policies: PolicySet, operators: Mapping[str, Operator], between: Callable[[], None] = nothing) -> None:
         self.zone = ZoneInfo(policies.time_zone)
         self.policies = {policy.id: policy for policy in policies.policies}
         self._operators = operators
         self._actions = policies.vocabulary.actions
         self._paths: dict[str, tuple[Path, Attribute]] = {}
         self._texts: dict[int, str] = {}
-        self._entries = _by_action(self._actions, [self._entry(rule) for rule in policies.rules if rule.mode != "off"])
-        self.plant()
+        entries = []
+        for rule in policies.rules:
+            if rule.mode != "off":
+                entries.append(self._entry(rule))
+            between()
+        self._entries = _by_action(self._actions, entries, between)
+        self.plant(between)
 
-    def plant(self) -> None:
+    def plant(self, between: Callable[[], None] = nothing) -> None:
         """Begin anew: no node but the roots."""
         self.nodes = 0
         self._leaves: dict[object, Leaf] = {}
         self._readings: dict[str, dict[object, Reading | None]] = {}
-        self.roots = {action: Tree(self, action, entries).node(None, True, frozenset()) for action, entries in self._entries.items()}
+        self.roots = {action: Tree(self, action, entries, between=between).node(None, True, frozenset()) for action, entries in self._entries.items()}
+
+    def fell(self, between: Callable[[], None]) -> None:
+        """Take it apart in small steps, once nobody decides by it: its nodes hold each other, and to free them at once takes its time."""
+        nodes, self.roots = list(self.roots.values()), {}
+        while nodes:
+            node = nodes.pop()
+            nodes += node.children.values()
+            node.children.clear()
+            node.memo.clear()
+            node.leaf = None
+            del node.tree, node
+            between()
+        for entries in self._entries.values():
+            _emptied(entries, between)
+        _emptied(self._leaves, between)
+        for readings in self._readings.values():
+            _emptied(readings, between)
 
     def bucket(self, path: str) -> Bucket:
         """An empty bucket for a path that rules test."""
@@ -145,7 +171,13 @@ class Forest:
         return text
 
 
-def _by_action(actions: Iterable[str], entries: Iterable[Entry]) -> Mapping[str, list[Entry]]:
+def _emptied(items: list[Any] | dict[Any, Any], between: Callable[[], None]) -> None:
+    while items:
+        items.pop() if isinstance(items, list) else items.popitem()
+        between()
+
+
+def _by_action(actions: Iterable[str], entries: Iterable[Entry], between: Callable[[], None]) -> Mapping[str, list[Entry]]:
     """The rules for each action.
 
     INVARIANT: whether an action that only narrows has an allow rule counts, whatever the rule says: one is in every leaf.
@@ -159,13 +191,16 @@ def _by_action(actions: Iterable[str], entries: Iterable[Entry]) -> Mapping[str,
                 found[action].append(msgspec.structs.replace(entry, always=True))
             else:
                 found[action].append(entry)
+        between()
     return found
 
 
 class Tree:
     """Rules, as bits, and the buckets that find them."""
 
-    def __init__(self, forest: Forest, action: str, entries: Sequence[Entry], used: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self, forest: Forest, action: str, entries: Sequence[Entry], used: frozenset[str] = frozenset(), *, between: Callable[[], None] = nothing
+    ) -> None:
         self._forest = forest
         self._action = action
         self._entries = entries
@@ -176,9 +211,10 @@ class Tree:
             for path, check in entry.checks.items():
                 if path not in used:
                     found.setdefault(path, []).append((at, check))
+            between()
         for path, checks in found.items():
             bucket = self._buckets[path] = forest.bucket(path)
-            bucket.fill(checks)
+            bucket.fill(checks, between)
 
     def node(self, bits: int | None, exact: bool, used: frozenset[str]) -> Node:
         """A node for these rules, by default all of them; a leaf where no attribute tells them apart any more."""
