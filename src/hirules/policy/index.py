@@ -71,11 +71,13 @@ class Index:
         ``None`` where its decision is its own. The action is one of the vocabulary.
         """
         leaf = self._leaf(request, now)
-        if (leaf.settled is not None and request.resource is None and request.action != "c-store") or (leaf.shared and self._is_plain(request)):
-            return leaf.settled or leaf.decision(
-                request, View(request, request, ANY, now, self._forest.zone), lambda: self._evaluate(self._with(leaf.rules), request, now, ())
-            )
-        return None
+        found = leaf.settled
+        if found is not None and request.resource is None:
+            return found
+        if not leaf.shared or not self._is_plain(request):
+            return None
+        view = View(request, request, ANY, now, self._forest.zone)
+        return leaf.decision(request, view, lambda: self._evaluate(self._with(leaf.rules), request, now, ()))
 
     def _is_plain(self, request: Request) -> bool:
         """Whether nothing but rules decides: a retrieve that reaches nothing, or a sub-operation of a C-GET, has a law of its own."""

@@ -29,16 +29,18 @@ class Leaf:
 
     ``settled``  the decision of every request that comes here, where it is the same for all; its ``effective`` is nobody's
     ``shared``   the same for the truths of the closures
+    ``settles``  whether nothing but rules decides such requests
     """
 
-    __slots__ = ("_closures", "_decisions", "_timed", "reads_resource", "rewrites", "rules", "settled", "shared")
+    __slots__ = ("_closures", "_decisions", "_settles", "_timed", "reads_resource", "rewrites", "rules", "settled", "shared")
 
-    def __init__(self, rules: tuple[Rule, ...], answered: frozenset[str], exact: bool, operators: Mapping[str, Operator]) -> None:
+    def __init__(self, rules: tuple[Rule, ...], answered: frozenset[str], exact: bool, operators: Mapping[str, Operator], settles: bool = True) -> None:
         self.rules = rules
         self.reads_resource = any(resource_names(rule) for rule in rules)
         self.rewrites = any(rule.kind == "rewrite" for rule in rules)
         self.shared = exact and not self.rewrites and not self.reads_resource and not any(rule.exceptions for rule in rules)
         self.settled: Decision | None = None
+        self._settles = settles
         self._closures = tuple(_of_rule(rule, operators) for rule in rules if rule.id not in answered)
         self._timed = tuple(rule.valid for rule in rules if rule.valid.start is not None or rule.valid.end is not None)
         self._decisions: dict[object, Decision | None] = {}
@@ -60,7 +62,7 @@ class Leaf:
         if len(self._decisions) >= _REMEMBERED:
             self._decisions.clear()
         self._decisions[key] = shared
-        if not self._closures and not self._timed:
+        if self._settles and not self._closures and not self._timed:
             self.settled = shared
         return shared
 

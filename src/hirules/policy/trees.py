@@ -126,7 +126,7 @@ class Forest:
         found = self._leaves.get(key)
         if found is None:
             answered = frozenset(entry.rule.id for entry, yes in zip(entries, told, strict=True) if yes)
-            found = self._leaves[key] = Leaf(tuple(entry.rule for entry in entries), answered, exact, self._operators)
+            found = self._leaves[key] = Leaf(tuple(entry.rule for entry in entries), answered, exact, self._operators, settles=action != "c-store")
         return found
 
     def reading(self, bucket: Bucket, raw: object, request: Request, now: datetime) -> Reading | None:
