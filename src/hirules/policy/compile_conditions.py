@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import assert_never
 
+from hirules.model.path import Path
 from hirules.policy import ast
 from hirules.policy.ast import All, Any, Check, Condition, Not, Test
 from hirules.policy.compile_arguments import TIME_KINDS, Place, argument
@@ -26,35 +27,40 @@ def condition(source: Source, node: Node, where: Where, what: str) -> Condition 
     if not mapping.entries:
         source.error(mapping, "empty", f"{what} is empty", expected="at least one condition", length=2)
         return None
-    parts = [_entry(source, key, value, where) for key, value in mapping.entries.values()]
-    whole = tuple(part for part in parts if part is not None)
-    if len(whole) < len(parts):
+    parts = tuple([_entry(source, key, value, where) for key, value in mapping.entries.values()])
+    if None in parts:
         return None
-    return whole[0] if len(whole) == 1 else All(whole)
+    return parts[0] if len(parts) == 1 else All(parts)  # type: ignore[arg-type]  # none is `None`
 
 
 def _entry(source: Source, key: ScalarNode, value: Node, where: Where) -> Condition | None:
-    if key.text == "not":
-        inner = condition(source, value, where.turned(), "`not`")
-        return None if inner is None else Not(inner)
-    if key.text in CONNECTIVES:
-        items = source.sequence(value, f"`{key.text}`", "a list of conditions") or ()
-        parts = [condition(source, item, where, f"a condition of `{key.text}`") for item in items]
-        whole = tuple(part for part in parts if part is not None)
-        if not whole or len(whole) < len(parts):
+    if "." not in key.text:
+        if key.text == "not":
+            inner = condition(source, value, where.turned(), "`not`")
+            return None if inner is None else Not(inner)
+        if key.text in CONNECTIVES:
+            return _connective(source, key, value, where)
+        if key.text in source.tables.operators:
+            source.error(key, "invalid-path", f"`{key.text}` is an operator where a path stands", expected="`path: {operator: …}`")
             return None
-        return All(whole) if key.text == "all" else Any(whole)
-    if key.text in source.tables.operators and "." not in key.text:
-        source.error(key, "invalid-path", f"`{key.text}` is an operator where a path stands", expected="`path: {operator: …}`")
-        return None
-    if "." not in key.text and where.base is None and did_you_mean(key.text, CONNECTIVES):
-        source.error(key, "unknown-key", f"`{key.text}` is no condition", expected="a path, `all`, `any` or `not`", hint=did_you_mean(key.text, CONNECTIVES))
-        return None
+        hint = did_you_mean(key.text, CONNECTIVES) if where.base is None else ""
+        if hint:
+            source.error(key, "unknown-key", f"`{key.text}` is no condition", expected="a path, `all`, `any` or `not`", hint=hint)
+            return None
     named = resolve(source, key, where)
     if named is None:
         return None
     found = checks(source, value, named, where, key)
     return None if found is None else Test(named.path, named.attribute, found, source.at(key))
+
+
+def _connective(source: Source, key: ScalarNode, value: Node, where: Where) -> Condition | None:
+    items = source.sequence(value, f"`{key.text}`", "a list of conditions") or ()
+    parts = [condition(source, item, where, f"a condition of `{key.text}`") for item in items]
+    whole = tuple(part for part in parts if part is not None)
+    if not whole or len(whole) < len(parts):
+        return None
+    return All(whole) if key.text == "all" else Any(whole)
 
 
 def checks(source: Source, node: Node, named: Named, where: Where, key: ScalarNode | None = None) -> tuple[Check, ...] | None:
@@ -167,15 +173,16 @@ def _meant(operator: Operator) -> str:
     }.get(operator.name, f"`every: {{{operator.name}: …}}`" if operator.name != "item" else "")
 
 
-def paths(found: Condition | None) -> Iterator[str]:
-    """The canonical paths that a condition reads, but inside ``item``."""
+def paths(found: Condition | None) -> Iterator[Path]:
+    """The paths that a condition reads, but inside ``item``."""
     match found:
         case None:
             return
         case Test():
-            yield found.path.text
+            yield found.path
             for check in found.checks:
-                yield from _argument_paths(check.argument)
+                if not isinstance(check.argument, ast.Operands) or any(isinstance(one, ast.PathOperand) for one in check.argument.operands):
+                    yield from _argument_paths(check.argument)
         case All() | Any():
             for part in found.conditions:
                 yield from paths(part)
@@ -185,11 +192,11 @@ def paths(found: Condition | None) -> Iterator[str]:
             assert_never(found)
 
 
-def _argument_paths(found: ast.Argument) -> Iterator[str]:
+def _argument_paths(found: ast.Argument) -> Iterator[Path]:
     if isinstance(found, ast.Row):
-        yield from (other.path.text for _, other in found.match)
+        yield from (other.path for _, other in found.match)
     elif isinstance(found, ast.Operands):
-        yield from (other.path.text for other in found.operands if isinstance(other, ast.PathOperand))
+        yield from (other.path for other in found.operands if isinstance(other, ast.PathOperand))
     elif isinstance(found, ast.Nested):
         for check in found.checks:
             yield from _argument_paths(check.argument)

@@ -149,6 +149,10 @@ def list_operand(source: Source, node: Node, name: str, attribute: Attribute, *,
         return None
     if texts:
         return ListOperand(name, found.named.texts, frozenset(found.named.texts))
+    key = (id(found), id(attribute), whole)
+    known = source.known.lists.get(key)
+    if known is not None:
+        return known[2]
     values = []
     for index, text in enumerate(found.named.texts):
         problem = _unlistable(text, attribute)
@@ -160,7 +164,9 @@ def list_operand(source: Source, node: Node, name: str, attribute: Attribute, *,
             source.error(node, code, f"{found.place(index)}{shown} {what}", expected=expected, hint=_instead(problem) if problem else "")
             return None
         values.append(one)
-    return ListOperand(name, tuple(values), frozenset(values))
+    operand = ListOperand(name, tuple(values), frozenset(values))
+    source.known.lists[key] = (found, attribute, operand)
+    return operand
 
 
 def table(source: Source, node: Node, name: str) -> NamedList | None:
@@ -180,6 +186,9 @@ def table(source: Source, node: Node, name: str) -> NamedList | None:
 def operand(source: Source, node: Node, attribute: Attribute, where: Where, *, whole: bool = False, member: bool = False) -> Operand | None:
     """One operand: a literal, ``{path: …}``, ``{today: …}``; as a ``member`` of a list also ``$name``."""
     if isinstance(node, ScalarNode):
+        known = source.known.literals.get((id(attribute), node.text, whole, member))
+        if known is not None:
+            return known[1]
         name = reference(node)
         if name is not None and member:
             return list_operand(source, node, name, attribute, whole=whole)
@@ -187,7 +196,11 @@ def operand(source: Source, node: Node, attribute: Attribute, where: Where, *, w
             source.error(node, "argument", f"`${name}` is a list where one value is compared", expected="one value", hint=f"use `in: ${name}`")
             return None
         found = value(source, unescaped(node), attribute, whole=whole, member=member)
-        return None if found is None else Value(found)
+        if found is None:
+            return None
+        literal_ = Value(found)
+        source.known.literals[id(attribute), node.text, whole, member] = (attribute, literal_)
+        return literal_
     if not isinstance(node, MappingNode) or len(node.entries) != 1 or not node.entries.keys() <= {"path", "today"}:
         source.error(node, "argument", "this is no value to compare with", expected="a value, `{path: …}` or `{today: …}`")
         return None

@@ -53,13 +53,13 @@ class Where(msgspec.Struct, frozen=True):
 def resolve(source: Source, node: ScalarNode, where: Where) -> Named | None:
     """The attribute that ``node`` names; findings where there is none, or an action does not have it."""
     key = (node.text, where.actions, where.base)
-    known = source.paths.get(key)
+    known = source.known.paths.get(key)
     if known is not None:
         return known
     found = _relative(source, node, where.base) if where.base is not None else _absolute(source, node, where.actions)
     if found is None or (where.base is None and not _for_actions(source, node, found, where.actions)):
         return None
-    source.paths[key] = found
+    source.known.paths[key] = found
     return found
 
 

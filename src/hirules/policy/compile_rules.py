@@ -9,6 +9,7 @@ from typing import cast
 import msgspec
 
 from hirules.model.decision import SEVERITIES, Severity
+from hirules.model.path import parse_path
 from hirules.model.scalars import Type, literal
 from hirules.policy.ast import Condition, Effect, ExceptionRule, Rule, Validity
 from hirules.policy.compile_conditions import condition, paths
@@ -41,16 +42,16 @@ def rule(source: Source, node: Node, policy: str) -> Rule | None:
     severity = source.choice(mapping, "severity", SEVERITIES, "")
     mode = source.choice(mapping, "mode", MODES, "enforce")
     valid = _validity(source, mapping)
-    when, unless = (_part(source, mapping, key, actions, kind) for key in ("when", "unless"))
+    when, unless = _part(source, mapping, "when", actions, kind), _part(source, mapping, "unless", actions, kind)
     effects = [_effect(source, mapping, one, Where(actions), cast(Severity, severity) if severity else None) for one in kinds]
     effect = effects[0] if len(effects) == 1 else None
-    title, description = (source.text(mapping, key, "a rule") for key in ("title", "description"))
-    references, tags = (source.texts(mapping, key, "a rule") for key in ("references", "tags"))
+    title, description = source.text(mapping, "title", "a rule"), source.text(mapping, "description", "a rule")
+    references, tags = source.texts(mapping, "references", "a rule"), source.texts(mapping, "tags", "a rule")
     if name is None or effect is None or not actions:
         return None
     found = Rule(
         id=f"{policy}/{name}",
-        on=frozenset(actions),
+        on=_as_set(source, actions),
         effect=effect,
         when=when,
         unless=unless,
@@ -69,6 +70,9 @@ def rule(source: Source, node: Node, policy: str) -> Rule | None:
 
 def actions_of(source: Source, node: Node) -> tuple[str, ...]:
     """The actions of ``on``, groups expanded, sorted."""
+    known = source.known.actions.get(node.text) if isinstance(node, ScalarNode) else None
+    if known is not None:
+        return known
     vocabulary = source.tables.vocabulary
     found: set[str] = set()
     for item in source.several(node, "`on`"):
@@ -81,7 +85,16 @@ def actions_of(source: Source, node: Node) -> tuple[str, ...]:
             hint = did_you_mean(scalar.text, names)
             source.error(scalar, "unknown-action", f"`{scalar.text}` is no action and no group", expected=listed(names), hint=hint)
         found.update(actions)
+    if isinstance(node, ScalarNode) and found:
+        source.known.actions[node.text] = tuple(sorted(found))
     return tuple(sorted(found))
+
+
+def _as_set(source: Source, actions: tuple[str, ...]) -> frozenset[str]:
+    found = source.known.sets.get(actions)
+    if found is None:
+        found = source.known.sets[actions] = frozenset(actions)
+    return found
 
 
 def _effect_keys(source: Source, mapping: MappingNode) -> list[str]:
@@ -101,7 +114,7 @@ def _part(source: Source, mapping: MappingNode, key: str, actions: tuple[str, ..
     if node is None:
         return None
     # what makes an allow match opens, what makes a deny or a rewrite match closes; an audit does neither
-    opening = {"allow": key == "when", "deny": key == "unless", "rewrite": key == "unless"}.get(kind or "")
+    opening = None if kind not in ("allow", "deny", "rewrite") else key == ("when" if kind == "allow" else "unless")
     return condition(source, node, Where(actions, opening), f"`{key}`")
 
 
@@ -125,11 +138,14 @@ def _effect(source: Source, mapping: MappingNode, kind: str, where: Where, sever
             return rewrite(source, node, where, skip)
 
 
+_ALWAYS = Validity()
+
+
 def _validity(source: Source, mapping: MappingNode) -> Validity:
     node = mapping.get("valid")
     span = None if node is None else source.mapping(node, "`valid`", "`{from: …, until: …}`")
     if span is None:
-        return Validity()
+        return _ALWAYS
     source.keys(span, "`valid`", ("from", "until"))
     if not span.entries:
         source.error(span, "empty", "`valid` is empty", expected="`{from: …, until: …}`", length=2)
@@ -160,17 +176,19 @@ def timestamp(source: Source, node: Node, what: str) -> datetime | None:
     return None
 
 
+_CLAIMED, _FACT = parse_path("request.Identifier.PatientID"), parse_path("resource.PatientID")
+
+
 def _warn(source: Source, mapping: MappingNode, found: Rule) -> None:
     if found.kind in ("allow", "rewrite") and "when" not in mapping.entries and "unless" not in mapping.entries:
         verb = "allows" if found.kind == "allow" else "rewrites"
         source.warn(mapping, "always", f"the rule `{found.id}` {verb} every request of its actions", expected="a `when`, or an `unless`")
     if found.kind != "allow" or not any(source.tables.vocabulary.actions[action].retrieve for action in found.on):
         return
-    claims, facts = "request.Identifier.PatientID", "resource.PatientID"
-    read = set(paths(found.when))
-    if claims in read and facts not in read:
-        message = f"the allow rests on `{claims}`, which the client states; an archive may deliver another patient"
-        source.warn(mapping.entries["when"][0], "client-claim", message, expected=f"a condition on `{facts}`")
+    read = list(paths(found.when))
+    if _CLAIMED in read and _FACT not in read:
+        message = f"the allow rests on `{_CLAIMED}`, which the client states; an archive may deliver another patient"
+        source.warn(mapping.entries["when"][0], "client-claim", message, expected=f"a condition on `{_FACT}`")
 
 
 # Exceptions.

@@ -16,9 +16,29 @@ from hirules.policy.findings import Finding, Severity, did_you_mean, listed
 from hirules.policy.operators import Operator
 
 if TYPE_CHECKING:
-    from hirules.policy.compile_paths import Named
+    from hirules.model.vocabulary import Attribute
+    from hirules.policy.ast import ListOperand, Value
+    from hirules.policy.compile_paths import Base, Named
     from hirules.policy.edits import EditKind
     from hirules.policy.lists import LoadedList
+
+
+class Known(msgspec.Struct, frozen=True):
+    """What the texts of a set have been found to mean, so that it is found, and kept, once: rules are much alike.
+
+    INVARIANT: only what has no finding is known; a finding has a place, and each place has its own.
+    INVARIANT: where an identity is part of a key, the value holds what has it, so that nothing else gets the same one.
+    """
+
+    paths: dict[tuple[str, tuple[str, ...], Base | None], Named] = msgspec.field(default_factory=dict)
+    """By text, actions of the rule, and item."""
+    actions: dict[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
+    """By one name under ``on``."""
+    sets: dict[tuple[str, ...], frozenset[str]] = msgspec.field(default_factory=dict)
+    literals: dict[tuple[int, str, bool, bool], tuple[Attribute, Value]] = msgspec.field(default_factory=dict)
+    """By attribute, text, and whether it is whole and a member."""
+    lists: dict[tuple[int, int, bool], tuple[LoadedList, Attribute, ListOperand]] = msgspec.field(default_factory=dict)
+    """By list, attribute, and whether it is whole."""
 
 
 class Tables(msgspec.Struct, frozen=True):
@@ -27,24 +47,24 @@ class Tables(msgspec.Struct, frozen=True):
     vocabulary: Vocabulary
     operators: Mapping[str, Operator]
     edits: Mapping[str, EditKind]
+    known: Known = msgspec.field(default_factory=Known)
 
 
 class Source:
     """A document, the tables, its lists, and the findings so far."""
 
-    __slots__ = ("document", "file", "findings", "lists", "located", "paths", "tables", "unusable")
+    __slots__ = ("document", "file", "findings", "known", "lists", "located", "tables", "unusable")
 
     def __init__(self, document: Document, tables: Tables) -> None:
         self.document = document
         self.file = document.file
         self.tables = tables
+        self.known = tables.known
         self.findings: list[Finding] = list(document.findings)
         self.located = {(found.line, found.column) for found in document.findings}
         self.lists: dict[str, LoadedList] = {}
         self.unusable: set[str] = set()
         """Lists whose declaration has a finding already."""
-        self.paths: dict[object, Named | None] = {}
-        """What paths have been resolved to, by the place they stand in and their text."""
 
     @property
     def failed(self) -> bool:
@@ -130,11 +150,13 @@ class Source:
 
     def keys(self, mapping: MappingNode, what: str, known: Collection[str], required: Collection[str] = ()) -> None:
         """Findings for keys that do not exist here, and for those that are missing."""
-        for text, (key, _) in mapping.entries.items():
+        entries = mapping.entries
+        for text in entries:
             if text not in known:
+                key = entries[text][0]
                 self.error(key, "unknown-key", f"`{text}` is no key of {what}", expected=listed(known), hint=did_you_mean(text, known))
         for name in required:
-            if name not in mapping.entries:
+            if name not in entries:
                 self.error(mapping, "missing-key", f"{what} has no `{name}`", expected=f"the key `{name}`", hint=_misspelt(name, mapping, known))
 
     def flag(self, mapping: MappingNode, key: str) -> bool:
@@ -194,10 +216,10 @@ def _inside(node: Node, offset: int, line: str) -> int:
 def plain(node: Node) -> object:
     """``node`` as YAML 1.2's core schema reads it: what an editor checks against the JSON Schema."""
     if isinstance(node, ScalarNode):
-        return core_scalar(node.text) if node.plain else node.text
+        return core_scalar(node.text) if node.plain and node.text[:1] in _NOT_TEXT else node.text
     if isinstance(node, SequenceNode):
-        return [plain(item) for item in node.items]
-    return {key: plain(value) for key, (_, value) in node.entries.items()}
+        return list(map(plain, node.items))
+    return {key: plain(entry[1]) for key, entry in node.entries.items()}
 
 
 def core_scalar(text: str) -> object:
