@@ -78,8 +78,25 @@ def test_an_argument_that_does_not_exist_is_an_error() -> None:
         def hirules_verdict(self, requests: Request) -> None:
             return None
 
-    with pytest.raises(PluginError, match="cannot be registered"):
+    with pytest.raises(PluginError, match=r"cannot be registered: .*`?requests"):
         Plugins([Misspelled()])
+
+
+def test_a_hook_without_its_mark_is_an_error() -> None:
+    class Unmarked:
+        def hirules_verdict(self, request: Request) -> Verdict:
+            return Verdict(effect="deny")
+
+    class HalfMarked(Unmarked):
+        @hookimpl
+        def hirules_decided(self, record: Mapping[str, object]) -> None:
+            return None
+
+    for plugin in (Unmarked(), HalfMarked()):
+        with pytest.raises(PluginError, match="does not mark `hirules_verdict`"):
+            Plugins([plugin])
+    with pytest.raises(PluginError, match="implements no hook"):
+        Plugins([object()])
 
 
 def test_a_wrapper_would_speak_for_others() -> None:

@@ -268,6 +268,7 @@ def test_a_plugins_edits_are_applied_and_can_conflict_with_a_rules() -> None:
         {"request.MessageID": ("set", 7)}, {"subject.ae_title": ("set", "X")}, {"request.NoSuch": ("set", 1)}, {"request.Priority": ("multiply", 2)},
         {"request.Priority": ("set", "high")}, {"nonsense": ("set", 1)}, {"original.request.Priority": ("set", 1)},
         {"request.AttributeIdentifierList": ("drop", ["PrinterName"])}, {"request.Priority": ("add", 2)}, {"request.Priority": 2},
+        None, (("request.Priority", "set", 2),), {"request.MoveDestination": ("set", " ")},
         {"request.Priority": ("map", 2)}, {"request.Identifier": ("set", {"PatientID": "P"})}, {"request.Identifier.StudyDate": ("keep_only", "x")},
     ],
 )  # fmt: skip

@@ -147,8 +147,14 @@ class Plugins:
         try:
             self._manager.register(plugin, name)
         except (ValueError, pluggy.PluginValidationError) as error:
-            raise PluginError(f"plugin `{name}` cannot be registered: {_first_line(error)}") from error
-        for caller in self._manager.get_hookcallers(plugin) or ():
+            raise PluginError(f"plugin `{name}` cannot be registered: {' '.join(str(error).split())}") from error
+        callers = self._manager.get_hookcallers(plugin) or []
+        # INVARIANT: what looks like a hook is one; a forgotten mark must not be a plugin that has no opinion
+        unmarked = sorted(_named_as_hooks(plugin) - {caller.name for caller in callers})
+        if unmarked or not callers:
+            what = f"does not mark `{unmarked[0]}`" if unmarked else "implements no hook"
+            raise PluginError(f"plugin `{name}` {what}: hooks are marked with `@hirules.hookimpl`")
+        for caller in callers:
             for implementation in caller.get_hookimpls():
                 if implementation.plugin is plugin and (implementation.wrapper or implementation.hookwrapper):
                     raise PluginError(f"plugin `{name}` wraps `{caller.name}`: a plugin answers for itself only")
@@ -212,6 +218,10 @@ def _version(distribution: str) -> str:
         return version(distribution)
     except PackageNotFoundError:
         return "?"
+
+
+def _named_as_hooks(plugin: object) -> frozenset[str]:
+    return frozenset(name for name in dir(plugin) if name.startswith(f"{PROJECT}_") and callable(getattr(plugin, name, None)))
 
 
 def _first_line(error: Exception) -> str:

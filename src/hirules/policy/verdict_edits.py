@@ -16,6 +16,8 @@ from hirules.policy.verdict import Verdict
 
 def edits_of(verdict: Verdict, vocabulary: Vocabulary, edits: Mapping[str, EditKind], action: str) -> tuple[Edit, ...]:
     """The verdict's edits as those of a rule. Raises :class:`EditFailed`."""
+    if not isinstance(verdict.edits, Mapping):
+        raise EditFailed("its edits are no mapping of paths")
     found: list[Edit] = []
     for text, edit in verdict.edits.items():
         if not (isinstance(edit, tuple | list) and len(edit) == 2):
@@ -56,7 +58,10 @@ def _values(argument: object, attribute: Attribute) -> tuple[Value, ...]:
     raws = argument if isinstance(argument, list | tuple) else [argument]
     if not raws:
         raise ValueError("no value")
-    return tuple(Value(read(attribute.type, raw)) for raw in raws)
+    values = tuple(read(attribute.type, raw) for raw in raws)
+    if "" in values:
+        raise ValueError("zero-length, which `remove` makes")
+    return tuple(Value(value) for value in values)
 
 
 def _names(argument: object, attribute: Attribute) -> tuple[object, ...]:
