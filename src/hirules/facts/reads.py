@@ -9,7 +9,7 @@ import msgspec
 
 from hirules.model.path import Path
 from hirules.model.vocabulary import Attribute, Vocabulary
-from hirules.policy.ast import All, Allow, Any, Condition, ListOperand, Not, Operands, PolicySet, Position, Rule, Test, Value
+from hirules.policy.ast import All, Allow, Any, Condition, Deny, Effect, ListOperand, Not, Operands, PolicySet, Position, Rule, Test, Value
 from hirules.policy.buckets import nothing
 
 OF_THE_GATE = frozenset({"context.now", "context.transport"})
@@ -49,28 +49,32 @@ def _paths_of(rule: Rule) -> list[tuple[Path, Position]]:
     for part in (rule.when, rule.unless):
         if part is not None:
             _condition(part, found)
-    if type(rule.effect) is not Allow:
+    if not _is_plain(rule.effect):
         found += _paths(rule.effect, rule.position)
     if rule.exceptions:
         found += _paths(rule.exceptions, rule.position)
     return found
 
 
+def _is_plain(effect: Effect) -> bool:
+    """An allow, or a deny that quotes nothing."""
+    return isinstance(effect, Allow) or (isinstance(effect, Deny) and not effect.offending and all(isinstance(part, str) for part in effect.reason))
+
+
 def _condition(condition: Condition, found: list[tuple[Path, Position]]) -> None:
     """Without what never holds a path: a large set has tens of thousands of tests."""
-    match condition:
-        case Test():
-            found.append((condition.path, condition.position))
-            for check in condition.checks:
-                if not (type(check.argument) is Operands and _CONSTANT.issuperset(map(type, check.argument.operands))):
-                    found += _paths(check.argument, check.position)
-        case All() | Any():
-            for one in condition.conditions:
-                _condition(one, found)
-        case Not():
-            _condition(condition.condition, found)
-        case _:
-            assert_never(condition)
+    if isinstance(condition, Test):
+        found.append((condition.path, condition.position))
+        for check in condition.checks:
+            if not (type(check.argument) is Operands and _CONSTANT.issuperset(map(type, check.argument.operands))):
+                found += _paths(check.argument, check.position)
+    elif isinstance(condition, All | Any):
+        for one in condition.conditions:
+            _condition(one, found)
+    elif isinstance(condition, Not):
+        _condition(condition.condition, found)
+    else:
+        assert_never(condition)
 
 
 _CONSTANT = frozenset({Value, ListOperand})

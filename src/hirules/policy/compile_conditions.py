@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import assert_never
 
 from hirules.model.path import Path
@@ -173,30 +172,33 @@ def _meant(operator: Operator) -> str:
     }.get(operator.name, f"`every: {{{operator.name}: …}}`" if operator.name != "item" else "")
 
 
-def paths(found: Condition | None) -> Iterator[Path]:
+def paths(found: Condition | None) -> list[Path]:
     """The paths that a condition reads, but inside ``item``."""
-    match found:
-        case None:
-            return
-        case Test():
-            yield found.path
-            for check in found.checks:
-                if not isinstance(check.argument, ast.Operands) or any(isinstance(one, ast.PathOperand) for one in check.argument.operands):
-                    yield from _argument_paths(check.argument)
-        case All() | Any():
-            for part in found.conditions:
-                yield from paths(part)
-        case Not():
-            yield from paths(found.condition)
-        case _:
-            assert_never(found)
+    read: list[Path] = []
+    if found is not None:
+        _add_paths(found, read)
+    return read
 
 
-def _argument_paths(found: ast.Argument) -> Iterator[Path]:
-    if isinstance(found, ast.Row):
-        yield from (other.path for _, other in found.match)
-    elif isinstance(found, ast.Operands):
-        yield from (other.path for other in found.operands if isinstance(other, ast.PathOperand))
-    elif isinstance(found, ast.Nested):
+def _add_paths(found: Condition, read: list[Path]) -> None:
+    if isinstance(found, Test):
+        read.append(found.path)
         for check in found.checks:
-            yield from _argument_paths(check.argument)
+            read += _argument_paths(check.argument)
+    elif isinstance(found, All | Any):
+        for part in found.conditions:
+            _add_paths(part, read)
+    elif isinstance(found, Not):
+        _add_paths(found.condition, read)
+    else:
+        assert_never(found)
+
+
+def _argument_paths(found: ast.Argument) -> list[Path]:
+    if isinstance(found, ast.Operands):
+        return [other.path for other in found.operands if isinstance(other, ast.PathOperand)]
+    if isinstance(found, ast.Row):
+        return [other.path for _, other in found.match]
+    if isinstance(found, ast.Nested):
+        return [path for check in found.checks for path in _argument_paths(check.argument)]
+    return []

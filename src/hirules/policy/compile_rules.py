@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import cast
+from typing import Literal, cast
 
 import msgspec
 
@@ -39,14 +39,10 @@ def rule(source: Source, node: Node, policy: str) -> Rule | None:
     actions = () if on is None else actions_of(source, on)
     kinds = _effect_keys(source, mapping)
     kind = kinds[0] if len(kinds) == 1 else None
-    severity = source.choice(mapping, "severity", SEVERITIES, "")
-    mode = source.choice(mapping, "mode", MODES, "enforce")
-    valid = _validity(source, mapping)
+    about = _about(source, mapping)
     when, unless = _part(source, mapping, "when", actions, kind), _part(source, mapping, "unless", actions, kind)
-    effects = [_effect(source, mapping, one, Where(actions), cast(Severity, severity) if severity else None) for one in kinds]
+    effects = [_effect(source, mapping, one, Where(actions), about.severity) for one in kinds]
     effect = effects[0] if len(effects) == 1 else None
-    title, description = source.text(mapping, "title", "a rule"), source.text(mapping, "description", "a rule")
-    references, tags = source.texts(mapping, "references", "a rule"), source.texts(mapping, "tags", "a rule")
     if name is None or effect is None or not actions:
         return None
     found = Rule(
@@ -55,17 +51,47 @@ def rule(source: Source, node: Node, policy: str) -> Rule | None:
         effect=effect,
         when=when,
         unless=unless,
-        mode=mode,  # type: ignore[arg-type]
-        severity=cast(Severity, severity or "low"),
-        valid=valid,
+        mode=about.mode,
+        severity=about.severity or "low",
+        valid=about.valid,
         position=source.at(mapping),
-        title=title,
-        description=description,
-        references=references,
-        tags=tags,
+        title=about.title,
+        description=about.description,
+        references=about.references,
+        tags=about.tags,
     )
     _warn(source, mapping, found)
     return found
+
+
+class _About(msgspec.Struct, frozen=True):
+    """What most rules do not say."""
+
+    severity: Severity | None = None
+    mode: Literal["enforce", "shadow", "off"] = "enforce"
+    valid: Validity = Validity()
+    title: str = ""
+    description: str = ""
+    references: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+
+
+_NOTHING_SAID = _About()
+
+
+def _about(source: Source, mapping: MappingNode) -> _About:
+    if mapping.entries.keys().isdisjoint(_About.__struct_fields__):
+        return _NOTHING_SAID
+    severity = source.choice(mapping, "severity", SEVERITIES, "")
+    return _About(
+        severity=cast(Severity, severity) if severity else None,
+        mode=source.choice(mapping, "mode", MODES, "enforce"),  # type: ignore[arg-type]
+        valid=_validity(source, mapping),
+        title=source.text(mapping, "title", "a rule"),
+        description=source.text(mapping, "description", "a rule"),
+        references=source.texts(mapping, "references", "a rule"),
+        tags=source.texts(mapping, "tags", "a rule"),
+    )
 
 
 def actions_of(source: Source, node: Node) -> tuple[str, ...]:
@@ -138,14 +164,11 @@ def _effect(source: Source, mapping: MappingNode, kind: str, where: Where, sever
             return rewrite(source, node, where, skip)
 
 
-_ALWAYS = Validity()
-
-
 def _validity(source: Source, mapping: MappingNode) -> Validity:
     node = mapping.get("valid")
     span = None if node is None else source.mapping(node, "`valid`", "`{from: …, until: …}`")
     if span is None:
-        return _ALWAYS
+        return Validity()
     source.keys(span, "`valid`", ("from", "until"))
     if not span.entries:
         source.error(span, "empty", "`valid` is empty", expected="`{from: …, until: …}`", length=2)
@@ -185,7 +208,7 @@ def _warn(source: Source, mapping: MappingNode, found: Rule) -> None:
         source.warn(mapping, "always", f"the rule `{found.id}` {verb} every request of its actions", expected="a `when`, or an `unless`")
     if found.kind != "allow" or not any(source.tables.vocabulary.actions[action].retrieve for action in found.on):
         return
-    read = list(paths(found.when))
+    read = paths(found.when)
     if _CLAIMED in read and _FACT not in read:
         message = f"the allow rests on `{_CLAIMED}`, which the client states; an archive may deliver another patient"
         source.warn(mapping.entries["when"][0], "client-claim", message, expected=f"a condition on `{_FACT}`")
