@@ -58,6 +58,23 @@ def _operand(source: Source, node: Node, place: Place) -> Argument | None:
     return None if found is None else Operands((found,))
 
 
+def known_operands(source: Source, node: Node, attribute: Attribute, operator: Operator) -> Operands | None:
+    """The argument of ``equals`` or ``in`` where its texts have been read before; most have been in a large set."""
+    literals, here = source.known.literals, id(attribute)
+    if isinstance(node, ScalarNode):
+        one = literals.get((here, node.text, False, operator.argument is ArgumentKind.OPERANDS))
+        return None if one is None else Operands((one[1],))
+    if not isinstance(node, SequenceNode) or operator.argument is not ArgumentKind.OPERANDS:
+        return None
+    found = []
+    for item in node.items:
+        one = literals.get((here, item.text, False, True)) if isinstance(item, ScalarNode) else None
+        if one is None:
+            return None
+        found.append(one[1])
+    return Operands(tuple(found)) if found else None
+
+
 def _list_operator(place: Place) -> str:
     other = {"equals": "in", "not_equals": "not_in", "contains": "contains_any"}.get(place.operator.name)
     return f"`{other}` takes a list" if other else ""

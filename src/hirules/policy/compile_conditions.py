@@ -7,7 +7,7 @@ from typing import assert_never
 from hirules.model.path import Path
 from hirules.policy import ast
 from hirules.policy.ast import All, Any, Check, Condition, Not, Test
-from hirules.policy.compile_arguments import TIME_KINDS, Place, argument
+from hirules.policy.compile_arguments import TIME_KINDS, Place, argument, known_operands
 from hirules.policy.compile_literals import time_zone
 from hirules.policy.compile_paths import Named, Where, resolve
 from hirules.policy.compile_source import Source
@@ -77,7 +77,7 @@ def _one(source: Source, at: Node, node: Node, name: str, named: Named, where: W
     operator = source.tables.operators[name]
     if not _fits(source, at, operator, named, where):
         return None
-    found = argument(source, node, Place(operator, named, where, None))
+    found = known_operands(source, node, named.attribute, operator) or argument(source, node, Place(operator, named, where, None))
     return None if found is None else (Check(name, found, source.at(node)),)
 
 
