@@ -16,6 +16,11 @@ def test_every_level_and_every_depth() -> None:
     ]
 
 
+def test_a_mapping_alone_is_one_item() -> None:
+    updates = {"Study": {"ProcedureCodeSequence": {"CodeValue": "1"}}}
+    assert updated_paths(updates) == ["Study.ProcedureCodeSequence", "Study.ProcedureCodeSequence[*].CodeValue"]
+
+
 def test_nothing() -> None:
     assert updated_paths({}) == []
     assert updated_paths({"Patient": {}, "Study": None}) == []

@@ -260,3 +260,10 @@ def test_a_private_element_is_found_however_it_is_spelled(key: str) -> None:
 def test_what_cannot_be_decoded_is_unknown_at_every_depth() -> None:
     assert values("instance.**.PatientName", "c-store", instance={"OtherPatientIDsSequence": "?"}) == "?"
     assert seen("instance.**.PatientID", request("c-store", instance={"PatientID": "P", "StudyID": "?"})).unknown is not None
+
+
+def test_a_list_in_a_list_hides_nothing() -> None:
+    hidden = {"OtherPatientIDsSequence": [[{"PatientID": "P", "(0009,1001)": "x"}]]}
+    for path in ("instance.**.PatientID", "instance.private"):
+        assert values(path, "c-store", instance=hidden) == "?"
+    assert seen("request.keys", request("c-find", request={"Identifier": hidden})).unknown is not None

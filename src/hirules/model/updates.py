@@ -20,6 +20,7 @@ def _below(prefix: str, fields: Mapping[object, object], separator: str) -> Iter
             continue
         path = f"{prefix}{separator}{name}"
         yield path
-        for item in value if isinstance(value, list | tuple) else ():
+        # a mapping alone is one item
+        for item in value if isinstance(value, list | tuple) else (value,):
             if isinstance(item, Mapping):
                 yield from _below(path, item, "[*].")

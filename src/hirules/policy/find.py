@@ -123,11 +123,11 @@ def every_depth(node: Raw) -> Iterator[Raw]:
 
 
 def items_of(value: Raw) -> Sequence[Raw]:
-    """The items of a sequence or of a list of mappings; a mapping alone is one item."""
+    """The items of a sequence or of a list of mappings; a mapping alone is one item. A list in a list may hide some: it is unknown."""
     if isinstance(value, Mapping):
         return (value,)
     if isinstance(value, list | tuple):
-        return [item for item in value if isinstance(item, Mapping | Unknown)]
+        return [_NO_MAPPING if isinstance(item, list | tuple) else item for item in value if isinstance(item, Mapping | Unknown | list | tuple)]
     return ()
 
 
