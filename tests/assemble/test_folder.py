@@ -26,6 +26,16 @@ def test_no_folder() -> None:
     assert found.message == "`/nowhere` is no folder"
 
 
+def test_a_folder_that_may_not_be_reached(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "is_dir", refuse)  # root may reach every folder
+    files, (found,) = read_folder(Path("/root/set"))
+    assert files is None
+    assert (found.code, found.message) == ("unreadable", "the folder cannot be read: permission denied")
+
+
 @pytest.mark.parametrize("target", ["../outside.yaml", "/etc/hostname", "nothing.yaml", "loop.yaml", "data"])
 def test_a_link_that_leads_out_or_nowhere_is_refused(tmp_path: Path, target: str) -> None:
     folder = tmp_path / "set"

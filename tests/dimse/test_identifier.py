@@ -191,12 +191,35 @@ def test_only_keys_are_lists_of_uids() -> None:
         (PATIENT_ID, b"\xff\xfe"),
         (NAME, b"\x1b$B0\x1b "),
         (0x00720026, b"\1\0\2\0\3\0"),
+        (PATIENT_ID, b"VIP1\n "),
+        (PATIENT_ID, b"\tVIP"),
+        (PATIENT_ID, b"VIP\x7f"),
     ],
-    ids=["US", "several", "NUL", "UID with NUL", "no UID", "long UID", "long AE title", "Latin-1 undeclared", "undeclared", "escape", "AT"],
+    ids=[
+        "US",
+        "several",
+        "NUL",
+        "UID with NUL",
+        "no UID",
+        "long UID",
+        "long AE title",
+        "Latin-1 undeclared",
+        "undeclared",
+        "escape",
+        "AT",
+        "line feed",
+        "tab",
+        "delete",
+    ],
 )
 def test_values_that_peers_read_differently(tag: int, value: bytes) -> None:
     value += b" " * (len(value) % 2) if tag == NAME else b""
     assert refused(implicit((tag, value))).tags in ((tag,), ())
+
+
+def test_control_characters_stay_in_long_texts_and_in_what_is_stored() -> None:
+    assert read(implicit((0x00104000, b"two\r\nlines")), ImplicitVRLittleEndian).PatientComments == "two\r\nlines"
+    assert read(implicit((PATIENT_ID, b"VIP\n")), ImplicitVRLittleEndian, keys=False).PatientID == "VIP\n"
 
 
 @pytest.mark.parametrize(

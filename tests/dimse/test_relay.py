@@ -149,6 +149,13 @@ def test_a_denied_sub_operation_is_answered_to_the_upstream() -> None:
     assert events[1].status == 0x0124
 
 
+def test_an_allowed_request_that_cannot_be_carried_out_says_so_in_its_outcome() -> None:
+    def fail(asked: Message) -> Ruling:
+        return msgspec.structs.replace(deny(asked), why="it cannot be sent")
+
+    assert take(relay().client, find(), fail)[-1].outcome == {"Status": 0x0124, "ended": "it cannot be sent"}
+
+
 @pytest.mark.parametrize("before", [(), (find(),)], ids=["nothing", "another service"])
 def test_a_c_store_without_a_c_get_is_refused(before: tuple[bytes, ...]) -> None:
     events = take(after(*before).upstream, store(9, b"x" * 40000))

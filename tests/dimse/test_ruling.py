@@ -123,7 +123,7 @@ def test_a_rewrite_that_the_wire_cannot_carry_is_refused() -> None:
         return Decision("allow", msgspec.structs.replace(request, request={**request.request, "MessageID": 99}))
 
     ruling = desk(Gate(rewrite)).rule(message(FIND, 0x20))
-    assert (ruling.command, ruling.status) == (None, 0xC000)
+    assert (ruling.command, ruling.status, ruling.why) == (None, 0xC000, "the rewritten request cannot be sent")
 
 
 def test_an_invalid_request_is_refused_before_the_gate_and_recorded_where_the_gate_does_that() -> None:

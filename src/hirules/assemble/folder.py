@@ -15,7 +15,11 @@ MAX_FILE = 256 * 2**20
 
 def read_folder(folder: Path) -> tuple[dict[str, bytes] | None, tuple[Finding, ...]]:
     """Every file below ``folder`` by its path in it; hidden ones are left out. ``None`` where there is no folder."""
-    if not folder.is_dir():
+    try:
+        there = folder.is_dir()
+    except OSError as error:  # a folder above it may not be searched
+        return None, (Finding(".", 1, 1, "unreadable", f"the folder cannot be read: {(error.strerror or str(error)).lower()}"),)
+    if not there:
         return None, (Finding(".", 1, 1, "unreadable", f"`{folder}` is no folder"),)
     files: dict[str, bytes] = {}
     findings: list[Finding] = []

@@ -208,7 +208,8 @@ class Exchange:
         if ruling is None:
             raise TypeError("Decide takes a Ruling")
         if ruling.command is None:
-            completed = None if ruling.decision is None else Completed(ruling.decision, {"Status": ruling.status})
+            outcome = {"Status": ruling.status, **({"ended": ruling.why} if ruling.why else {})}
+            completed = None if ruling.decision is None else Completed(ruling.decision, outcome)
             assert ruling.answer is not None
             self._answers.append((self._answer(ruling.answer), completed))
         return ruling

@@ -51,6 +51,8 @@ _CHARACTERS = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})  # Specific 
 _ASCII = frozenset({"AE", "AS", "CS", "DA", "DS", "DT", "IS", "TM", "UI", "UR"})
 _KNOWN_VRS = BINARY | _CHARACTERS | _ASCII | set(_NUMBERS) | {"AT", "SQ"}
 _LONGEST = {"AE": 16, "UI": 64}
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+"""PS3.5 §6.1.3: none of them is in a value of one line. Some archives take them off, others match them."""
 _UID = re.compile(r"[0-9.*?]*")  # a wildcard has no meaning in a UID, but it is text that every peer sees alike
 
 
@@ -307,7 +309,7 @@ def _value(raw: bytes, tag: int, vr: str, form: _Form, frame: _Frame) -> object:
     if vr in _NUMBERS or vr == "AT":
         values: list[object] = _numbers(raw, vr, form, frame.blame)
     else:
-        values = _texts(raw, tag, vr, frame)
+        values = _texts(raw, tag, vr, form, frame)
     _, highest = _entry(tag)
     if highest is not None and len(values) > highest and not (form.keys and vr == "UI"):
         raise IdentifierError("a key has more values than it may have", frame.blame)
@@ -326,14 +328,15 @@ def _numbers(raw: bytes, vr: str, form: _Form, blame: int) -> list[object]:
     return [number for (number,) in struct.iter_unpack(form.order + code, raw)]
 
 
-def _texts(raw: bytes, tag: int, vr: str, frame: _Frame) -> list[object]:
+def _texts(raw: bytes, tag: int, vr: str, form: _Form, frame: _Frame) -> list[object]:
     if not raw:
         return []
     text = _decode(raw, tag, vr, frame).rstrip(" \0")
     values = [text] if vr in UNSPLIT else [part.rstrip(" \0" if vr == "UI" else " ") for part in text.split("\\")]
     for value in values:
         # a C string ends at a NUL, a counted one does not; fixed buffers cut what is too long
-        if "\0" in value or len(value) > _LONGEST.get(vr, len(value)) or (vr == "UI" and not _UID.fullmatch(value)):
+        one_line = form.keys and vr not in UNSPLIT
+        if "\0" in value or (one_line and _CONTROL.search(value)) or len(value) > _LONGEST.get(vr, len(value)) or (vr == "UI" and not _UID.fullmatch(value)):
             raise IdentifierError("a key has a value that peers read differently", frame.blame)
     if values == [""]:
         return []

@@ -36,6 +36,8 @@ class Ruling(msgspec.Struct, frozen=True):
     answer: bytes | None = None
     status: int = 0
     """Of the answer."""
+    why: str = ""
+    """An allowed request is not carried out."""
 
     def __repr__(self) -> str:
         return f"Ruling({'forward' if self.command is not None else f'answer 0x{self.status:04X}'})"

@@ -90,7 +90,8 @@ class Desk:
         except ValueError as error:
             log.warning("association %s: a decision cannot be carried out: %s", self._association.calling_ae_title, error)
             status = UNABLE_TO_PROCESS if command.field in _NO_MATCH and command.field != N_GET_RQ else PROCESSING_FAILURE
-            return self._answer(command, decision, status, "the rewritten request cannot be sent")
+            why = "the rewritten request cannot be sent"
+            return msgspec.structs.replace(self._answer(command, decision, status, why), why=why)
         return Ruling(decision=decision, command=changed.raw, data=data)
 
     def _request(self, message: Message, data: bytes | None) -> Request | Refusal:

@@ -42,14 +42,20 @@ from hirules.dimse.message import (
     parse_command,
 )
 from hirules.dimse.options import Options
-from hirules.dimse.retrieve import check_query, check_retrieve
+from hirules.dimse.retrieve import RETRIEVES, check_query, check_retrieve
 from hirules.model.dataset import DatasetView, dataset_of, element_of, keyword_of, tag_of
 from hirules.model.decision import Decision
 from hirules.model.reading import Fields, Unknown
 from hirules.model.request import Request, replaced
 from hirules.model.scalars import VR_TYPE, Type
 from hirules.model.scalars import read as read_scalar
-from hirules.model.status import IDENTIFIER_DOES_NOT_MATCH, MISTYPED_ARGUMENT, PROCESSING_FAILURE, UNRECOGNIZED_OPERATION
+from hirules.model.status import (
+    IDENTIFIER_DOES_NOT_MATCH,
+    MISTYPED_ARGUMENT,
+    PROCESSING_FAILURE,
+    SOP_CLASS_NOT_SUPPORTED,
+    UNRECOGNIZED_OPERATION,
+)
 
 MOVE_DESTINATION_UNKNOWN = 0xA801
 
@@ -237,11 +243,14 @@ def _check_parameters(service: Service, command: Command) -> None:
         raise IdentifierError("the command has a parameter of another service", status=MISTYPED_ARGUMENT)
     for name in service.required:
         value = values.get(name)
-        if value is not None and value != "":
-            continue
         if name == "MoveDestination":
-            raise IdentifierError("the move destination is missing", status=MOVE_DESTINATION_UNKNOWN)
-        raise IdentifierError(f"the command has no {name}", status=MISTYPED_ARGUMENT)
+            if not str(value or "").strip(" \0"):
+                raise IdentifierError("the move destination is missing", status=MOVE_DESTINATION_UNKNOWN)
+        elif value is None or value == "":
+            raise IdentifierError(f"the command has no {name}", status=MISTYPED_ARGUMENT)
+    if service.action == "c-find" and any(values["AffectedSOPClassUID"] in models for models in RETRIEVES.values()):
+        # it has no table of levels, and an archive may go by the command alone
+        raise IdentifierError("the SOP class is one of retrieves", status=SOP_CLASS_NOT_SUPPORTED)
 
 
 def _identifier_status(service: Service) -> int:
