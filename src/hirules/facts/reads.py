@@ -68,7 +68,7 @@ def _condition(condition: Condition, found: list[tuple[Path, Position]]) -> None
         for check in condition.checks:
             if not (type(check.argument) is Operands and _CONSTANT.issuperset(map(type, check.argument.operands))):
                 found += _paths(check.argument, check.position)
-    elif isinstance(condition, All | Any):
+    elif isinstance(condition, All) or isinstance(condition, Any):  # noqa: SIM101 - a union would be made each time
         for one in condition.conditions:
             _condition(one, found)
     elif isinstance(condition, Not):

@@ -155,12 +155,14 @@ def necessary(condition: Condition | None) -> list[Test]:
     return [test for one in condition.conditions for test in necessary(one)] if isinstance(condition, All) else []
 
 
+_CONSTANT = frozenset({Value, ListOperand})
+
+
 def _positive(check: Check) -> bool:
     if check.operator not in _INDEXED or type(check.argument) is not Operands:
         return False
-    for operand in check.argument.operands:
-        if not isinstance(operand, Value | ListOperand):
-            return False
+    if not _CONSTANT.issuperset(map(type, check.argument.operands)):
+        return False
     return check.operator not in _TEXTS or all(map(_encodable, _values(check)))
 
 
@@ -207,6 +209,9 @@ def _matcher(operator: str, pattern: str) -> tuple[str, Matcher]:
     prefix, rest = pattern[:wild], pattern[wild:]
     if rest == "*":
         return prefix, _always
+    if rest.count("*") == 1 and rest[0] == "*" and "?" not in rest:  # `prefix*suffix`
+        suffix, least = rest[1:], len(pattern) - 1
+        return prefix, lambda text: text.endswith(suffix) and len(text) >= least
     if not rest:
         return prefix, lambda text: text == prefix
     compiled = re2.compile(glob_pattern(pattern))

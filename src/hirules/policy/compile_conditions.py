@@ -185,7 +185,7 @@ def _add_paths(found: Condition, read: list[Path]) -> None:
         read.append(found.path)
         for check in found.checks:
             read += _argument_paths(check.argument)
-    elif isinstance(found, All | Any):
+    elif isinstance(found, All) or isinstance(found, Any):  # noqa: SIM101 - a union would be made each time
         for part in found.conditions:
             _add_paths(part, read)
     elif isinstance(found, Not):

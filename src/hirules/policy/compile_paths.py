@@ -60,6 +60,7 @@ def resolve(source: Source, node: ScalarNode, where: Where) -> Named | None:
     if found is None or (where.base is None and not _for_actions(source, node, found, where.actions)):
         return None
     source.known.paths[key] = found
+    source.known.texts.add(found.path.text)
     return found
 
 

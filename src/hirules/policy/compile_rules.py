@@ -9,7 +9,6 @@ from typing import Literal, cast
 import msgspec
 
 from hirules.model.decision import SEVERITIES, Severity
-from hirules.model.path import parse_path
 from hirules.model.scalars import Type, literal
 from hirules.policy.ast import Condition, Effect, ExceptionRule, Rule, Validity
 from hirules.policy.compile_conditions import condition, paths
@@ -199,16 +198,17 @@ def timestamp(source: Source, node: Node, what: str) -> datetime | None:
     return None
 
 
-_CLAIMED, _FACT = parse_path("request.Identifier.PatientID"), parse_path("resource.PatientID")
+_CLAIMED, _FACT = "request.Identifier.PatientID", "resource.PatientID"
 
 
 def _warn(source: Source, mapping: MappingNode, found: Rule) -> None:
-    if found.kind in ("allow", "rewrite") and "when" not in mapping.entries and "unless" not in mapping.entries:
-        verb = "allows" if found.kind == "allow" else "rewrites"
+    kind = found.kind
+    if kind in ("allow", "rewrite") and "when" not in mapping.entries and "unless" not in mapping.entries:
+        verb = "allows" if kind == "allow" else "rewrites"
         source.warn(mapping, "always", f"the rule `{found.id}` {verb} every request of its actions", expected="a `when`, or an `unless`")
-    if found.kind != "allow" or not any(source.tables.vocabulary.actions[action].retrieve for action in found.on):
+    if kind != "allow" or _CLAIMED not in source.known.texts or not any(source.tables.vocabulary.actions[action].retrieve for action in found.on):
         return
-    read = paths(found.when)
+    read = {path.text for path in paths(found.when)}
     if _CLAIMED in read and _FACT not in read:
         message = f"the allow rests on `{_CLAIMED}`, which the client states; an archive may deliver another patient"
         source.warn(mapping.entries["when"][0], "client-claim", message, expected=f"a condition on `{_FACT}`")
@@ -280,5 +280,7 @@ def _of(source: Source, node: Node, policy: str, rules: Mapping[str, Rule | None
 
 def with_exceptions(found: Rule, exceptions: tuple[ExceptionRule, ...]) -> Rule:
     """The rule with the exceptions that name it."""
+    if not exceptions:
+        return found
     own = tuple(one for one in exceptions if found.id in one.of)
     return msgspec.structs.replace(found, exceptions=own) if own else found

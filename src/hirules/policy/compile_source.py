@@ -32,6 +32,8 @@ class Known(msgspec.Struct, frozen=True):
 
     paths: dict[tuple[str, tuple[str, ...], Base | None], Named] = msgspec.field(default_factory=dict)
     """By text, actions of the rule, and item."""
+    texts: set[str] = msgspec.field(default_factory=set)
+    """The canonical texts of those paths."""
     actions: dict[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
     """By one name under ``on``."""
     sets: dict[tuple[str, ...], frozenset[str]] = msgspec.field(default_factory=dict)
