@@ -4,6 +4,7 @@ The input: a byte that chooses transfer syntax, kind of data set and options, a 
 (its group length is made right if the choice says so), the data set.
 
 - Only ``CommandError`` and ``IdentifierError`` come out, and no message of theirs quotes more than names.
+- The readers of what is plain, and what they remember, give what the readers of everything give.
 - What is accepted and encoded again reads as the same; the lenient reader agrees with the strict one; pydicom reads the same command.
 - ``request_of`` answers every command; carried out unchanged a request is the very bytes that came, or what they mean.
 - A rewrite is carried out so that it reads back, or is refused.
@@ -11,25 +12,32 @@ The input: a byte that chooses transfer syntax, kind of data set and options, a 
 
 from __future__ import annotations
 
+import zlib
+from collections.abc import Mapping
+from contextlib import suppress
 from io import BytesIO
+from typing import Any
 
 import msgspec
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom.dsutils import decode
 
+from hirules.dimse import message
 from hirules.dimse.association import Association, Context
 from hirules.dimse.identifier import IdentifierError, read, write
 from hirules.dimse.message import ELEMENTS, Command, CommandError, encode_command, parse_command
 from hirules.dimse.options import Options
 from hirules.dimse.translate import Refusal, forward, request_of, same
-from hirules.model.dataset import DatasetView
+from hirules.model.dataset import DatasetView, dataset_of
 from hirules.model.decision import Decision
 from hirules.model.request import Request, replaced
+from tests.dimse.test_flat import answered
 
 SYNTAXES = (ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian)
 KEYS, FROM_UPSTREAM, STRICT, NUMBERED = 4, 8, 16, 32
 """Bits of the choice, above the two of the transfer syntax."""
 OPTIONS = Options(ae_title="GATE", upstream_ae_title="pacs", upstream_host="10.0.0.9", upstream_port=104)
+READ_PLAINLY = [(action, f"1.2.840.10008.5.1.4.1.2.{model}.{service}") for model in (1, 2) for service, action in ((1, "c-find"), (2, "c-move"), (3, "c-get"))]
 ASSOCIATION = Association("res_1 ", "Gate", {}, "10.1.2.3", implementation_class_uid="1.2.9")
 
 
@@ -49,6 +57,7 @@ def one(data: bytes) -> None:
     chosen, raw, identifier = parts_of(data)
     command = command_of(raw)
     syntax = SYNTAXES[chosen & 3]
+    answered(identifier, syntax, READ_PLAINLY)
     check_data_set(identifier, syntax, keys=bool(chosen & KEYS))
     if command is not None:
         options = msgspec.structs.replace(OPTIONS, strict_identifier=bool(chosen & STRICT), preserve_ae_title_case=bool(chosen & STRICT))
@@ -64,11 +73,17 @@ def command_of(raw: bytes) -> Command | None:
     except CommandError as error:
         assert str(error) and set(error.ambiguous) <= set(error.values)
         lenient = None
+    for at in {zlib.crc32(raw) % (len(raw) + 1), raw[16] + 38 if len(raw) > 16 else 0}:
+        with suppress(CommandError):
+            # what was read of this one may be remembered, and the other differs in two bytes
+            parse_command(raw[:at] + b"\7\0" + raw[at + 2 :])
     try:
         command = parse_command(raw)
     except CommandError as error:
         assert str(error) and isinstance(error.status, int)
+        assert carefully(raw) is None, "a command set is refused that the careful reader takes"
         return None
+    assert carefully(raw) == command.values, "the careful reader reads another command"
     assert lenient is not None and lenient.values == command.values, "the lenient reader reads another command"
     again = parse_command(encode_command(command.values))
     assert meant(again) == meant(command), "a command changes when it is encoded"
@@ -79,6 +94,14 @@ def command_of(raw: bytes) -> Command | None:
         if isinstance(value, int):
             assert named[name] == value, f"pydicom reads another {name}"
     return command
+
+
+def carefully(raw: bytes) -> Mapping[str, object] | None:
+    """What the reader says that looks at every element, without the one for what is plain."""
+    try:
+        return message._examined(raw, False).values
+    except CommandError:
+        return None
 
 
 def meant(command: Command) -> dict[str, object]:
@@ -129,7 +152,7 @@ def rewritten(request: Request) -> list[Request]:
     found = [{**fields, "Priority": 2}] if "Priority" in fields else []
     found += [{**fields, "MoveDestination": "ELSEWHERE"}] if "MoveDestination" in fields else []
     identifier = fields.get("Identifier")
-    if isinstance(identifier, DatasetView):
+    if isinstance(identifier, Mapping):
         plain = {name: identifier[name] for name in identifier}
         found.append({**fields, "Identifier": {**plain, "PatientID": "P2"}})
         found += [{**fields, "Identifier": {name: value for name, value in plain.items() if name != gone}} for gone in sorted(plain)[:3]]
@@ -139,9 +162,14 @@ def rewritten(request: Request) -> list[Request]:
 def equal(one: Request, other: Request) -> bool:
     """Whether two requests say the same; data sets in the sense of canonical scalars."""
     mine, theirs = dict(one.request), dict(other.request)
-    names = [name for name, value in mine.items() if isinstance(value, DatasetView)]
-    for name in names:
-        view, fields = mine.pop(name), theirs.pop(name)
-        if not isinstance(view, DatasetView) or not isinstance(fields, dict | DatasetView) or not same(view, fields):
+    for name in [name for name, value in mine.items() if isinstance(value, Mapping)]:
+        fields: Any = mine.pop(name)
+        others: Any = theirs.pop(name)
+        if not isinstance(others, Mapping) or not same(as_view(fields), others) or not same(as_view(others), fields):
             return False
     return one.action == other.action and one.subject == other.subject and mine == theirs
+
+
+def as_view(fields: Any) -> DatasetView:
+    """The data set, of its view or of its plain fields."""
+    return fields if isinstance(fields, DatasetView) else DatasetView(dataset_of(fields))

@@ -27,6 +27,27 @@ def test_edit(name: str, edits: str, action: str, parts: dict[str, Any], expecte
         assert decision.rewritten == expected
 
 
+@pytest.mark.parametrize(
+    ("edits", "message"),
+    [
+        ("[{map: {request.MoveDestination: {A: B}}}]", "a value has no entry in the table"),
+        ("[{replace: {request.MoveDestination: {regex: A, with: B}}}]", "a value does not match the pattern"),
+    ],
+)
+def test_a_failed_edit_says_why(edits: str, message: str) -> None:
+    (error,) = decide(rewriting(edits, "c-move"), request={"MoveDestination": "OTHER"}).errors
+    assert message in error.message
+    assert "OTHER" not in error.message
+
+
+def test_a_pattern_minds_the_case_but_in_ae_titles() -> None:
+    edits = "[{replace: {request.Identifier.PatientID: {regex: 'X(.+)', with: '\\1'}}}]"
+    assert decide(rewriting(edits, "c-find"), "c-find", request={"Identifier": {"PatientID": "X123"}}).allowed
+    assert not decide(rewriting(edits, "c-find"), "c-find", request={"Identifier": {"PatientID": "x123"}}).allowed
+    title = "[{replace: {request.MoveDestination: {regex: 'X(.+)', with: '\\1'}}}]"
+    assert decide(rewriting(title, "c-move"), request={"MoveDestination": "x1"}).allowed
+
+
 @pytest.mark.parametrize("name", EDITS)
 def test_every_edit_has_cases_of_each_outcome(name: str) -> None:
     outcomes = {"deny" if case[3] == "deny" else "changed" if case[3] else "unchanged" for case in cases("edits.yaml")[name]}

@@ -70,8 +70,11 @@ def test_unless() -> None:
 
 
 def test_an_action_that_is_none_is_refused_whatever_combining_says() -> None:
-    decision = decide(policy_set(ALLOW, combining="permit-unless-deny"), "c-echo")
+    policies = policy_set(ALLOW, combining="permit-unless-deny")
+    decision = decide(policies, "c-echo", id="7")
     assert (decision.decision, decision.by, decision.errors) == ("deny", (), (Error("gate", "there is no such action"),))
+    assert (decision.reason, decision.full_reason) == ("there is no such action", "there is no such action")
+    assert (decision.status, decision.id, decision.policies) == (0x0124, "7", policies.digest)
 
 
 # Actions that only narrow.
@@ -398,9 +401,41 @@ def test_a_trace_says_of_every_rule_what_came_of_it() -> None:
         ("p/allow", "matched"), ("p/d", "not matched"), ("p/e", "suspended"), ("p/off", "not considered"), ("p/old", "not considered"),
         ("p/other", "not considered"), ("p/suspends", "matched"),
     }  # fmt: skip
+    assert {one.rule: one.why for one in trace.rules} == {
+        "p/allow": "its condition holds: allow", "p/d": "its condition does not hold", "p/e": "suspended by `p/suspends`", "p/off": "its mode is off",
+        "p/old": "it is no longer valid", "p/other": "it is not for `c-move`", "p/suspends": "suspends `p/e`",
+    }  # fmt: skip
+    assert {(one.rule, one.of) for one in trace.rules if one.of} == {("p/suspends", "p/e")}
+    assert {one.rule: one.entity for one in trace.rules if one.entity is None}.keys() == {"p/off", "p/old", "p/other"}
     (test,) = next(one for one in trace.rules if one.rule == "p/d").tests
     assert (test.path, test.operators, test.truth, test.seen.values) == ("subject.user", ("equals",), False, ("y",))
     assert repr(trace) == f"Trace({len(trace.rules)} rules)"
+
+
+def test_a_trace_says_at_which_entity_and_step_what_was_unknown() -> None:
+    policies = policy_set(
+        rule("d", "deny", "{resource.PatientID: P1}", mode="shadow"), rule("a", "audit", "{resource.PatientID: P1}"),
+        {"id": "w", "on": "c-move", "when": {"resource.PatientID": "P1"}, "rewrite": [{"set": {"request.Priority": 2}}]},
+    )  # fmt: skip
+    trace = Trace()
+    evaluate(policies, request(resource=[{"PatientID": "P2"}, {}]), NOW, (), trace)
+    found = {(one.rule, one.entity): (one.step, one.outcome, one.why, one.mode, len(one.tests)) for one in trace.rules if one.rule != "p/w"}
+    assert found == {
+        ("p/d", 0): ("decide", "not matched", "its condition does not hold", "shadow", 1),
+        ("p/d", 1): ("decide", "unknown", "its condition is unknown, so it denies", "shadow", 1),
+        ("p/a", 0): ("decide", "not matched", "its condition does not hold", "enforce", 1),
+        ("p/a", 1): ("decide", "unknown", "its condition is unknown, so it is noted", "enforce", 1),
+    }
+    assert [(one.step, one.outcome, one.entity) for one in trace.rules if one.rule == "p/w"] == [("rewrite", "not matched", 0), ("rewrite", "unknown", 1)]
+
+
+def test_a_trace_shows_the_tests_inside_an_item() -> None:
+    policies = policy_set(rule("d", "deny", "{request.Identifier.RequestAttributesSequence: {item: {StudyID: A}}}"))
+    trace = Trace()
+    evaluate(policies, request(request={"Identifier": {"RequestAttributesSequence": [{"StudyID": "A"}]}}), NOW, (), trace)
+    assert [(test.path, test.part, test.truth) for test in trace.rules[0].tests] == [
+        ("item.StudyID", "item", True), ("request.Identifier.RequestAttributesSequence", "when", True),
+    ]  # fmt: skip
 
 
 def test_now_without_an_offset_is_in_the_zone_of_the_set() -> None:

@@ -15,7 +15,7 @@ from hirules.model.request import Request
 from hirules.model.vocabulary import VOCABULARY
 from hirules.policy.entities import entities_of
 from hirules.policy.read import View, read
-from tests.policy.deciding import NOW, ZONE, request
+from tests.policy.deciding import NOW, ZONE, request, truth_of
 
 
 def seen(text: str, one: Request, original: Request | None = None) -> Reading:
@@ -161,6 +161,41 @@ def test_an_answer_lacks_only_what_was_asked_for() -> None:
     assert values("instance.PatientID", "answer", request={"action": "search-image-sets"}, instance={}) == "?"
     assert values("instance.PatientID", "answer", request=asked) == "?"
     assert values("instance.PatientID", "answer", request={"keys": ["PatientID"]}, instance={}) == ()
+
+
+def test_what_an_item_of_an_answer_lacks_is_absent_only_where_it_was_asked_for() -> None:
+    def absent(condition: str, *keys: str, **instance: Any) -> object:
+        return truth_of(condition, "answer", request={"keys": list(keys)}, instance=instance)
+
+    one = "{instance.RequestAttributesSequence: {item: {StudyID: {exists: false}}}}"
+    assert absent(one, "RequestAttributesSequence[*].StudyID", RequestAttributesSequence=[{}]) is True
+    assert absent(one, "RequestAttributesSequence[*].RequestedProcedureID", RequestAttributesSequence=[{}]) is None
+    first = "{'instance.RequestAttributesSequence[0]': {item: {StudyID: {exists: false}}}}"
+    assert absent(first, "RequestAttributesSequence[*].StudyID", RequestAttributesSequence=[{}]) is True
+    assert absent(first, "RequestAttributesSequence[*].RequestedProcedureID", RequestAttributesSequence=[{}]) is None
+    inner = "{instance.ReferencedSeriesSequence: {item: {ReferencedInstanceSequence: {item: {ReferencedSOPInstanceUID: {exists: false}}}}}}"
+    given = [{"ReferencedInstanceSequence": [{}]}]
+    asked = "ReferencedSeriesSequence[*].ReferencedInstanceSequence[*].ReferencedSOP"
+    assert absent(inner, f"{asked}InstanceUID", ReferencedSeriesSequence=given) is True
+    assert absent(inner, f"{asked}ClassUID", ReferencedSeriesSequence=given) is None
+    # asked for elsewhere than where it is looked for
+    assert absent(inner, "ReferencedSOPInstanceUID", "ReferencedSeriesSequence[*].SeriesInstanceUID", ReferencedSeriesSequence=given) is None
+
+
+def test_what_no_key_can_ask_for_is_unknown_in_an_answer_and_in_a_listed_release() -> None:
+    listed = {"action": "n-get", "AttributeIdentifierList": ["PrinterName"]}
+    for text in ("instance.(60xx,3000)", "instance.private", "instance.**.PatientID"):
+        assert values(text, "answer", request={"keys": ["PatientID"]}, instance={}) == "?"
+        assert values(text, "release", request=listed, instance={}) == "?"
+    assert values("instance.PrinterName", "release", request={**listed, "AttributeIdentifierList": ["nonsense"]}, instance={}) == "?"
+    assert seen("instance.PatientID", request("answer", request={"keys": []}, instance={})).unknown == "the caller did not ask for it"
+
+
+def test_what_was_asked_for_as_it_came_counts_for_the_original() -> None:
+    came = request("release", request={"action": "n-get", "AttributeIdentifierList": ["PrinterName"]}, instance={})
+    effective = request("release", request={"action": "n-get"}, instance={})
+    assert seen("original.instance.PrinterStatus", effective, came).unknown is not None
+    assert seen("instance.PrinterStatus", effective, came) == ABSENT
 
 
 def test_a_release_is_whole_but_for_attribute_lists() -> None:
