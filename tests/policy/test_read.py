@@ -174,7 +174,7 @@ def test_what_an_item_of_an_answer_lacks_is_absent_only_where_it_was_asked_for()
     assert absent(first, "RequestAttributesSequence[*].StudyID", RequestAttributesSequence=[{}]) is True
     assert absent(first, "RequestAttributesSequence[*].RequestedProcedureID", RequestAttributesSequence=[{}]) is None
     inner = "{instance.ReferencedSeriesSequence: {item: {ReferencedInstanceSequence: {item: {ReferencedSOPInstanceUID: {exists: false}}}}}}"
-    given = [{"ReferencedInstanceSequence": [{}]}]
+    given: Any = [{"ReferencedInstanceSequence": [{}]}]
     asked = "ReferencedSeriesSequence[*].ReferencedInstanceSequence[*].ReferencedSOP"
     assert absent(inner, f"{asked}InstanceUID", ReferencedSeriesSequence=given) is True
     assert absent(inner, f"{asked}ClassUID", ReferencedSeriesSequence=given) is None
