@@ -82,7 +82,9 @@ def _remove(current: Reading, argument: None, attribute: Attribute) -> Reading:
 
 def _keep_only(current: Reading, argument: tuple[object, ...], attribute: Attribute) -> Reading:
     known = _known(current)
-    return _of(argument) if known.everything else _of(value for value in known.values if _in(value, argument))
+    if known.everything:
+        return _of(argument)
+    return _of(value for value in known.values if _in(value, argument)) if known.values else known
 
 
 def _add(current: Reading, argument: tuple[object, ...], attribute: Attribute) -> Reading:
@@ -94,6 +96,8 @@ def _drop(current: Reading, argument: tuple[object, ...], attribute: Attribute) 
     known = _known(current)
     if known.everything:
         raise EditFailed("members cannot be dropped where empty means everything")
+    if not known.values:  # a zero-length key of a query stays one
+        return known
     return _of(value for value in known.values if not _in(value, argument))
 
 

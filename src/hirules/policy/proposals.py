@@ -90,6 +90,9 @@ def settle(proposals: Sequence[Proposal], view: View) -> Change | None:
     result = results[0]
     if first.attribute.empty_means_everything and not result.values and not result.everything:
         raise EditFailed("nothing would be left where empty means everything")
+    if current.values and not result.values and first.path.names[:1] == ("Identifier",) and any(one.kind.name != "remove" for one in proposals):
+        # a key without a value matches everything (PS3.4 §C.2.2.2.3): whoever means that says `remove`
+        raise EditFailed("nothing would be left of the key, which would match everything")
     if _equal(result, current):
         return Change(first.place, raw, changed=False)
     if result.values and any(isinstance(key, int) and at(view.original, first.place[: number + 1]) is ABSENT_VALUE for number, key in enumerate(first.place)):
