@@ -72,6 +72,19 @@ def test_what_no_bucket_can_tell_is_left_to_the_rule(when: str) -> None:
     assert indexable(test) is None
 
 
+def test_globs_with_a_literal_end() -> None:
+    titles = bucket(
+        "{subject.ae_title: {glob: 'a*a'}}", "{subject.ae_title: {glob: '*_1'}}", "{subject.ae_title: {glob: 'A?*1'}}", "{subject.ae_title: {glob: 'A**1'}}"
+    )
+    assert satisfied(titles, "A") == set()
+    assert satisfied(titles, "AA") == {0}
+    assert satisfied(titles, "ABA") == {0}
+    assert satisfied(titles, "_1") == {1}
+    assert satisfied(titles, "A1") == {3}
+    assert satisfied(titles, "A_1") == {1, 2, 3}
+    assert satisfied(titles, "A_1 1") == {2, 3}
+
+
 def test_many_rules_for_one_value() -> None:
     titles = bucket(*["{subject.ae_title: [A, B]}", "{subject.ae_title: {glob: 'A*'}}", "{subject.ae_title: C}"] * 40)
     assert titles.tested == 2**120 - 1
