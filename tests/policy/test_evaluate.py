@@ -266,6 +266,9 @@ def test_a_reason_quotes_and_never_shows_patient_data_to_the_caller() -> None:
     )
     assert decision.reason == "{x} WS … ? - …"
     assert decision.full_reason == "{x} WS P123 ? - Doe^Jane"
+    # that there is none, or that it is unknown, is no patient data
+    nothing = decide(policies, request={"Identifier": {"PatientID": "?"}}, resource=[{"PatientName": None}])
+    assert nothing.reason == "{x} - ? - - -"
 
 
 def test_a_reason_for_the_caller_is_short_and_printable() -> None:
@@ -286,6 +289,8 @@ def test_default_statuses(action: str, status: object) -> None:
 def test_offending_elements_are_named() -> None:
     decision = decide(policy_set(rule("d", "deny", deny={"offending": "request.Identifier.PatientID"})))
     assert decision.offending == ("request.Identifier.PatientID",)
+    hidden = decide(policy_set(rule("d", "deny", deny={"offending": "request.Identifier.PatientID", "respond": "no-match"})))
+    assert (hidden.no_match, hidden.offending) == (True, ())
 
 
 # Audit.
@@ -340,11 +345,20 @@ def test_a_plugin_that_failed_denies(effect: str, combining: str, action: str) -
     policies = policy_set(rule("allow", "allow", on=["c-move", *NARROWING]), combining=combining)
     decision = decide(policies, action, verdicts=[verdict(effect, reason="raised ValueError")])
     assert (decision.decision, decision.by, decision.errors) == ("deny", ("plugin:x",), (Error("plugin:x", "raised ValueError"),))
+    assert (decision.reason, decision.full_reason) == ("a plugin could not decide", "raised ValueError")
+    silent = decide(policies, action, verdicts=[verdict(effect)])
+    assert (silent.reason, silent.full_reason) == ("a plugin could not decide", "a plugin could not decide")
+    assert silent.status == decide(policies, action, verdicts=[verdict("deny")]).status
 
 
 @pytest.mark.parametrize("status", [0x0000, 0xFF00, 0xB000, "AccessDenied", None])
 def test_a_plugins_status_must_refuse(status: Any) -> None:
     assert decide(policy_set(ALLOW), verdicts=[verdict("deny", status=status)]).status == 0x0124
+
+
+def test_a_severity_that_is_none_is_the_lowest() -> None:
+    said = [verdict("deny", source="plugin:a", severity="urgent", reason="a"), verdict("deny", source="plugin:b", severity="medium", reason="b")]
+    assert decide(policy_set(ALLOW), verdicts=said).reason == "b"
 
 
 def test_a_plugin_hides_only_where_a_rule_could() -> None:

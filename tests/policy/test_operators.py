@@ -77,6 +77,7 @@ def test_a_zero_length_key_of_a_query_is_present_without_a_value() -> None:
     assert truth_of("{request.Identifier.PatientName: {universal: true}}", "c-find", request=query) is True
     assert truth_of("{request.Identifier.RequestAttributesSequence: {item: {RequestedProcedureID: {exists: true}}}}", "c-find", request=query) is True
     assert truth_of("{request.Identifier.PatientBirthDate: {exists: true}}", "c-find", request=query) is False
+    assert truth_of("{request.Identifier.PatientBirthDate: {exists: true}}", "c-find", request={"Identifier": {"PatientBirthDate": None}}) is False
     assert truth_of("{request.Identifier.PatientName: {exists: true}}", "c-move", request=query) is False
 
 

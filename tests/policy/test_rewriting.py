@@ -29,6 +29,19 @@ SET_A, SET_B = "[{set: {request.MoveDestination: A}}]", "[{set: {request.MoveDes
 AIL = "request.AttributeIdentifierList"
 
 
+def test_a_refusal_says_why_and_where() -> None:
+    conflict = together(SET_A, SET_B, action="c-move", request={"MoveDestination": "X"})
+    assert (conflict.reason, conflict.full_reason, conflict.status) == ("rewrite rules are in conflict", "rewrite rules are in conflict", 0xC000)
+    failed = together("[{map: {request.MoveDestination: {A: B}}}]", action="c-move", request={"MoveDestination": "X"})
+    assert (failed.reason, failed.full_reason) == ("a rewrite rule could not be carried out", "a rewrite rule could not be carried out")
+    (error,) = failed.errors
+    assert (error.source, error.message) == ("p/e0", "its edit failed: a value has no entry in the table")
+    assert error.at is not None
+    assert error.at.startswith("p.yaml:1:")
+    unknown = decide(policy_set(rule("e", SET_A, when={"subject.user": "x"}), ALLOW), subject={"user": "?"}, request={"MoveDestination": "X"})
+    assert "its condition is unknown, so it refuses" in {each.message for each in unknown.errors}
+
+
 def test_edits_of_different_places_are_all_applied() -> None:
     decision = together(SET_A, "[{set: {request.Priority: 2}}]", action="c-move", request={"MoveDestination": "X", "Priority": 0})
     assert decision.rewritten == {"request.MoveDestination": "A", "request.Priority": 2}
