@@ -28,7 +28,7 @@ from hirules.dimse.identifier import IdentifierError, read, write
 from hirules.dimse.message import ELEMENTS, Command, CommandError, encode_command, parse_command
 from hirules.dimse.options import Options
 from hirules.dimse.translate import Refusal, forward, request_of, same
-from hirules.model.dataset import DatasetView, dataset_of
+from hirules.model.dataset import DatasetView
 from hirules.model.decision import Decision
 from hirules.model.request import Request, replaced
 from tests.dimse.test_flat import answered
@@ -165,11 +165,13 @@ def equal(one: Request, other: Request) -> bool:
     for name in [name for name, value in mine.items() if isinstance(value, Mapping)]:
         fields: Any = mine.pop(name)
         others: Any = theirs.pop(name)
-        if not isinstance(others, Mapping) or not same(as_view(fields), others) or not same(as_view(others), fields):
+        if not alike(fields, others):
             return False
     return one.action == other.action and one.subject == other.subject and mine == theirs
 
 
-def as_view(fields: Any) -> DatasetView:
-    """The data set, of its view or of its plain fields."""
-    return fields if isinstance(fields, DatasetView) else DatasetView(dataset_of(fields))
+def alike(one: Any, other: Any) -> bool:
+    """Whether two data sets say the same; one of plain texts is no view, and is compared as it is with its like."""
+    if isinstance(one, DatasetView):
+        return isinstance(other, Mapping) and same(one, other)
+    return same(other, one) if isinstance(other, DatasetView) else one == other

@@ -16,6 +16,7 @@ import random
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -32,12 +33,16 @@ from tests.dimse.wire import (
     CT,
     DECISION,
     FIND,
+    GET,
+    GRAYSCALE_PRINT_META,
     IDENTIFIER,
     MOVE,
     ON,
     OPTIONS,
+    PRINTER,
     RELEASE_RP,
     RELEASE_RQ,
+    VERIFICATION,
     association,
     cancel,
     command,
@@ -55,23 +60,34 @@ FRAMED, NUMBERED, KNOWN = 1, 2, 3
 RULINGS = ("allow", "deny", "rewrite", "allow")
 
 
-def _templates(number: int, data: bytes) -> tuple[bytes, ...]:
-    """Messages that go well together, with this message id and data."""
-    content = data or IDENTIFIER
-    return (
-        find(number), get(number), store(number, content), cancel(number),
-        message(ON["1.2.840.10008.1.1"], command(0x30, number)),
-        message(ON[MOVE], command(0x21, number, data=True, Priority=0, MoveDestination="DEST"), content),
-        message(ON[FIND], reply(0x20, number, status=0xFF00, data=True), content),
-        message(ON[FIND], reply(0x20, number)),
-        message(5, reply(0x10, number, status=0xFF00, NumberOfRemainingSuboperations=1)),
-        message(5, reply(0x10, number, NumberOfCompletedSuboperations=1)),
-        message(ON[CT], reply(0x01, number)),
-        message(ON[MOVE], reply(0x21, number, status=0xA801)),
-        message(ON[COMMITMENT], command(0x100, number, data=True, AffectedSOPClassUID=COMMITMENT, AffectedSOPInstanceUID="1.2", EventTypeID=1), content),
-        message(11, command(0x110, number, RequestedSOPClassUID="1.2.840.10008.5.1.1.16", RequestedSOPInstanceUID="1.2.3")),
-        RELEASE_RQ, RELEASE_RP, ABORT,
-    )  # fmt: skip
+_TEMPLATES: tuple[Callable[[int, bytes], bytes], ...] = (
+    lambda number, _: find(number),
+    lambda number, _: get(number),
+    lambda number, data: store(number, data),
+    lambda number, _: cancel(number),
+    lambda number, _: message(ON[VERIFICATION], command(0x30, number)),
+    lambda number, data: message(ON[MOVE], command(0x21, number, data=True, Priority=0, MoveDestination="DEST"), data),
+    lambda number, data: message(ON[FIND], reply(0x20, number, status=0xFF00, data=True), data),
+    lambda number, _: message(ON[FIND], reply(0x20, number)),
+    lambda number, _: message(ON[GET], reply(0x10, number, status=0xFF00, NumberOfRemainingSuboperations=1)),
+    lambda number, _: message(ON[GET], reply(0x10, number, NumberOfCompletedSuboperations=1)),
+    lambda number, _: message(ON[CT], reply(0x01, number)),
+    lambda number, _: message(ON[MOVE], reply(0x21, number, status=0xA801)),
+    lambda number, data: message(
+        ON[COMMITMENT], command(0x100, number, data=True, AffectedSOPClassUID=COMMITMENT, AffectedSOPInstanceUID="1.2", EventTypeID=1), data
+    ),
+    lambda number, _: message(ON[GRAYSCALE_PRINT_META], command(0x110, number, RequestedSOPClassUID=PRINTER, RequestedSOPInstanceUID="1.2.3")),
+    lambda *_: RELEASE_RQ,
+    lambda *_: RELEASE_RP,
+    lambda *_: ABORT,
+)
+"""Messages that go well together, by message id and data."""
+
+
+@lru_cache(maxsize=4096)
+def known(template: int, number: int, data: bytes) -> bytes:
+    """A message of the table."""
+    return _TEMPLATES[template](number, data)
 
 
 @dataclass
@@ -97,8 +113,7 @@ def steps_of(data: bytes) -> Iterator[Step]:
             body = payload[2:]
             payload = data_pdu(payload[0], payload[1], b"\0\0\0\0\4\0\0\0" + len(body).to_bytes(4, "little") + body) if len(payload) >= 2 else b""
         elif kind == KNOWN and len(payload) >= 2:
-            templates = _templates(payload[1] & 7, payload[2:])
-            payload = templates[payload[0] % len(templates)]
+            payload = known(payload[0] % len(_TEMPLATES), payload[1] & 7, payload[2:] or IDENTIFIER)
         yield Step(bool(mode & 1), RULINGS[mode >> 3 & 3], payload)
 
 
