@@ -221,7 +221,13 @@ def plain(node: Node) -> object:
         return core_scalar(node.text) if node.plain and node.text[:1] in _NOT_TEXT else node.text
     if isinstance(node, SequenceNode):
         return list(map(plain, node.items))
-    return {key: plain(entry[1]) for key, entry in node.entries.items()}
+    found: dict[str, object] = {}
+    for key, (_, value) in node.entries.items():
+        if isinstance(value, ScalarNode):  # as above, without the call: most values are scalars
+            found[key] = core_scalar(value.text) if value.plain and value.text[:1] in _NOT_TEXT else value.text
+        else:
+            found[key] = plain(value)
+    return found
 
 
 def core_scalar(text: str) -> object:

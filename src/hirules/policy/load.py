@@ -26,7 +26,7 @@ from hirules.policy.edits import EDITS, EditKind
 from hirules.policy.findings import Finding, PolicyError, ordered
 from hirules.policy.lists import LoadedList, declared
 from hirules.policy.operators import OPERATORS, Operator
-from hirules.policy.schema_check import against_schemas
+from hirules.policy.schema_check import against_schema, against_set_schema
 
 SET_FILE = "set.yaml"
 TEST_SUFFIX = "_test.yaml"
@@ -86,16 +86,31 @@ def _load(files: Mapping[str, bytes], vocabulary: Vocabulary, operators: Mapping
     sources = [_with_root(Source(parse(name, files[name]), tables)) for name in _policy_files(files)]
     names = _policy_ids(sources)
     used = _read_lists(sources, files)
-    policies = [compiler.policy(source, name) for source, name in zip(sources, names, strict=True) if name is not None]
-    for source in ([] if set_source is None else [set_source]) + sources:
-        findings += source.findings
-    findings += _of_tests(files)
+    findings += [] if set_source is None else set_source.findings
+    policies, said, last = _compiled(sources, names, tables)
+    findings += [*said, *_of_tests(files)]
     if not any(found.is_error for found in findings):
-        findings += against_schemas(set_source, sources, tables)
+        findings += [*(() if set_source is None else against_set_schema(set_source)), *last]
     if any(found.is_error for found in findings) or None in policies:
         return Loaded(None, ordered(findings))
     digest = _digest(files, [*_policy_files(files), *([SET_FILE] if set_source else []), *used])
     return Loaded(_set(cast("list[Policy]", policies), chosen, digest, tables.vocabulary), ordered(findings))
+
+
+def _compiled(sources: list[Source], names: Iterable[str], tables: Tables) -> tuple[list[Policy | None], list[Finding], list[Finding]]:
+    """The policies, the compiler's findings, and those of the schema, which count where there are no errors."""
+    policies: list[Policy | None] = []
+    findings: list[Finding] = []
+    last: list[Finding] = []
+    check = against_schema(tables)
+    sources.reverse()
+    for name in names:
+        source = sources.pop()  # its document is done with: to touch and to free it at once is to find it in the processor's cache
+        policies.append(compiler.policy(source, name))
+        findings += source.findings
+        if not source.failed:
+            last += check(source)
+    return policies, findings, last
 
 
 def _set(policies: Iterable[Policy], chosen: Settings, digest: str, vocabulary: Vocabulary) -> PolicySet:
@@ -128,10 +143,10 @@ def _with_root(source: Source) -> Source:
     return source
 
 
-def _policy_ids(sources: Iterable[Source]) -> list[str | None]:
+def _policy_ids(sources: Iterable[Source]) -> list[str]:
     """The ids of the policies, each of which must be unique in the set."""
     first: dict[str, str] = {}
-    found: list[str | None] = []
+    found: list[str] = []
     for source in sources:
         name = compiler.policy_id(source)
         root = source.document.root

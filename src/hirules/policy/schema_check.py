@@ -6,7 +6,7 @@ their operators and edits is enforced.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
@@ -22,13 +22,15 @@ from hirules.policy.operators import OPERATORS
 from hirules.policy.schema import Schema, policy_schema, policy_set_schema
 
 
-def against_schemas(set_source: Source | None, sources: Iterable[Source], tables: Tables) -> tuple[Finding, ...]:
-    """The findings of documents that do not satisfy their schema."""
-    found = [] if set_source is None else _check(set_source, *_set_schema())
+def against_set_schema(source: Source) -> tuple[Finding, ...]:
+    """The finding of a `set.yaml` that does not satisfy its schema."""
+    return tuple(_check(source, *_set_schema()))
+
+
+def against_schema(tables: Tables) -> Callable[[Source], tuple[Finding, ...]]:
+    """What answers the finding of a policy that does not satisfy the schema."""
     is_valid, schema = _schema(tables)
-    for source in sources:
-        found += _check(source, is_valid, schema)
-    return tuple(found)
+    return lambda source: tuple(_check(source, is_valid, schema))
 
 
 def _schema(tables: Tables) -> tuple[Callable[[Any], bool], Schema]:
