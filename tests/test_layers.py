@@ -13,6 +13,7 @@ ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "hirules"
 PURE = sorted(path for layer in ("model", "policy") for path in (SOURCE / layer).rglob("*.py"))
 TESTED_WITH = {
+    "assemble/sets.py": "assemble/test_gates.py",
     "model/actions.py": "model/test_vocabulary.py",
     "model/attributes.py": "model/test_vocabulary.py",
     "model/decision.py": "policy/test_evaluate.py",

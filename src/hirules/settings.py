@@ -97,6 +97,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     policies: Annotated[str | None, Meta(description="the folder of the policy set")] = None
     plugins: Annotated[tuple[str, ...], Meta(description="the plugins that are loaded; one that is installed and not named here is not imported")] = ()
+    reload: Annotated[
+        bool, Meta(description="`serve` watches the policies and list files and puts a changed set without errors into force; false: only on SIGHUP")
+    ] = True
     audit: AuditSettings | None = None
     facts: FactSettings = FactSettings()
     dimse: DimseSettings | None = None

@@ -9,6 +9,7 @@ from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
 import hirules
 from hirules.assemble.serving import serving
+from hirules.policy import load_set
 from hirules.settings import AuditSettings, DimseSettings, Settings
 
 POLICY = "hirules: 1\npolicy: p\nrules:\n  - {id: all, on: c-find, when: {subject.ae_title: A}, allow: {}}\n"
@@ -71,7 +72,20 @@ def test_it_needs_both_sides(tmp_path: Path) -> None:
 def test_sub_operations_are_decided_where_a_rule_could_narrow_them(tmp_path: Path, rule: str, decided: bool) -> None:
     parts = serving(_settings(tmp_path, POLICY + rule))
     parts.close()
-    assert parts.options.decide_suboperations is decided
+    asked = parts.options.decide_suboperations
+    assert callable(asked)
+    assert asked() is decided
+
+
+def test_sub_operations_follow_the_policies(tmp_path: Path) -> None:
+    parts = serving(_settings(tmp_path))
+    asked = parts.options.decide_suboperations
+    assert callable(asked)
+    assert not asked()
+    rules = POLICY + "  - {id: r, on: c-store, when: {subject.ae_title: A}, deny: {}}\n"
+    parts.gate.swap(parts.gate.edition(load_set({"p.yaml": rules.encode()}).required()))
+    assert asked()
+    parts.close()
 
 
 def test_sub_operations_are_decided_where_a_plugin_could_refuse_them(tmp_path: Path) -> None:

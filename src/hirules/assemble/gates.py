@@ -7,19 +7,24 @@ import os
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
+from typing import Literal
 
-from hirules.assemble.folder import read_folder
-from hirules.assemble.language import Language, read_language, requirements
+from hirules.assemble.apart import job
+from hirules.assemble.changes import state
+from hirules.assemble.enforceable import not_enforceable
+from hirules.assemble.language import read_language
+from hirules.assemble.reload import Reloader
+from hirules.assemble.sets import read_set
 from hirules.audit import FileStore, NotRecorded, Recorder, Store
 from hirules.facts import Lookups
 from hirules.gate import Gate, now_of_clock
 from hirules.model.request import Request
-from hirules.policy import load_set
-from hirules.policy.ast import PolicySet
-from hirules.policy.findings import Finding, PolicyError, ordered
+from hirules.policy.findings import Finding, PolicyError
 from hirules.settings import Settings, read_settings
 
 _log = logging.getLogger(__name__)
+
+Reload = Literal["never", "asked", "watch"]
 
 
 def load(
@@ -28,17 +33,19 @@ def load(
     config: Settings | str | os.PathLike[str] | None = None,
     audit: Store | str | os.PathLike[str] | None = None,
     plugins: Iterable[str | object] = (),
+    reload: bool = False,
 ) -> Gate:
     """Read, check and compile the policy set in the folder ``path``.
 
     ``config``   a configuration, or its file: its plugins, its audit log, its limits
     ``audit``    where the record goes: a file or a store. Neither here nor in ``config``: nothing is recorded
     ``plugins``  more plugins: names of installed ones, or objects
+    ``reload``   watch the folder and put changed policies into force (``gate.reloader``) until ``gate.close()``
 
     Raises :class:`~hirules.policy.findings.PolicyError` with every finding.
     """
     settings = _settings(config)
-    return build(path, settings, audit=audit, plugins=plugins)
+    return build(path, settings, audit=audit, plugins=plugins, reload="watch" if reload else "never")
 
 
 def build(
@@ -48,16 +55,27 @@ def build(
     audit: Store | str | os.PathLike[str] | None = None,
     plugins: Iterable[str | object] = (),
     now: Callable[[Request], datetime] = now_of_clock,
+    reload: Reload = "never",
+    enforced: bool = False,
 ) -> Gate:
-    """The gate of one policy set. ``now`` says what time it is for a request."""
+    """The gate of one policy set. ``now`` says what time it is for a request.
+
+    ``reload``    whether it follows its folder: when that changes, or only when asked
+    ``enforced``  a DIMSE gateway must be able to enforce every rule, also of a reloaded set
+    """
+    plugins = tuple(plugins)
+    seen = state(Path(path)) if reload == "watch" else None
     language = read_language(settings, plugins)
     policies, findings = read_set(Path(path), language)
     if policies is None or any(found.is_error for found in findings):
         raise PolicyError(findings)
+    if enforced and (beyond := not_enforceable(policies)):
+        raise PolicyError(beyond)
     for found in findings:
         _log.info("%s:%s:%s: %s", found.file, found.line, found.column, found.message)
+    beside = None if reload == "never" else job(Path(path), settings, plugins, policies.digest, enforced=enforced)
     facts = settings.facts
-    return Gate(
+    gate = Gate(
         policies,
         plugins=language.plugins,
         recorder=Recorder(_store(settings, audit), policies.vocabulary, identifying_values=settings.audit is not None and settings.audit.identifying_values),
@@ -67,6 +85,9 @@ def build(
         unlisted_operations=settings.healthimaging.unlisted_operations,
         now=now,
     )
+    if beside is not None:
+        gate.reloader = Reloader(gate, language, beside, seen, watch=reload == "watch").start()
+    return gate
 
 
 def check_set(path: Path, *, settings: Settings | None = None, plugins: Iterable[str | object] = ()) -> tuple[Finding, ...]:
@@ -76,16 +97,6 @@ def check_set(path: Path, *, settings: Settings | None = None, plugins: Iterable
     except PolicyError as error:
         return error.findings
     return read_set(path, language)[1]
-
-
-def read_set(path: Path, language: Language) -> tuple[PolicySet | None, tuple[Finding, ...]]:
-    """The policy set in the folder ``path``, and everything that is wrong with it."""
-    files, findings = read_folder(path)
-    if files is None:
-        return None, findings
-    loaded = load_set(files, vocabulary=language.vocabulary, operators=language.operators, edits=language.edits)
-    required = requirements(loaded.set.requires, language.plugins) if loaded.set is not None else ()
-    return loaded.set, ordered((*findings, *loaded.findings, *required))
 
 
 def _settings(config: Settings | str | os.PathLike[str] | None) -> Settings:

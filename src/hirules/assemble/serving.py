@@ -7,7 +7,6 @@ from pathlib import Path
 
 import msgspec
 
-from hirules.assemble.enforceable import not_enforceable
 from hirules.assemble.gates import build
 from hirules.dimse.archive import Archive
 from hirules.dimse.options import Options
@@ -26,6 +25,11 @@ class Serving(msgspec.Struct, frozen=True):
     options: Options
     archive: Archive | None = None
 
+    def reload(self) -> None:
+        """Look at the policies now, changed or not; a set without errors comes into force when it is ready."""
+        if self.gate.reloader is not None:
+            self.gate.reloader.check()
+
     def close(self) -> None:
         """Let go of the archive and of the record."""
         if self.archive is not None:
@@ -38,22 +42,35 @@ def serving(settings: Settings, *, plugins: Iterable[str | object] = ()) -> Serv
     if settings.policies is None or settings.dimse is None:
         raise ValueError("a gateway needs `policies` and `dimse`")
     added = tuple(plugins)
-    gate = build(settings.policies, settings, plugins=added)
-    if findings := not_enforceable(gate.policies):
-        gate.close()
-        raise PolicyError(findings)
+    gate = build(settings.policies, settings, plugins=added, reload="watch" if settings.reload else "asked", enforced=True)
     dimse = settings.dimse
     archive, upstream = None, dimse.upstream
     if upstream.startswith("embedded:"):
         archive, upstream = _embedded(gate, upstream.removeprefix("embedded:"), dimse)
-    decides = bool(settings.plugins or added) or _narrows_gets(gate.policies)
+    decides = True if settings.plugins or added else _Suboperations(gate)
     options = msgspec.structs.replace(dimse.options(endpoint(upstream)), decide_suboperations=decides)
     return Serving(gate, Gateway(gate, options), options, archive)
 
 
+class _Suboperations:
+    """Whether a rule could refuse, change or note a C-STORE of a permitted C-GET: then each of them is a decision of its own.
+
+    Asked for each, as the policies may have been reloaded; the answer is kept for a set.
+    """
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+        self._known = ("", False)
+
+    def __call__(self) -> bool:
+        policies, known = self._gate.policies, self._known
+        if known[0] != policies.digest:
+            known = self._known = (policies.digest, _narrows_gets(policies))
+        return known[1]
+
+
 def _narrows_gets(policies: PolicySet) -> bool:
-    """Whether a rule could refuse, change or note a C-STORE of a permitted C-GET: then each of them is a decision of its own."""
-    return any("c-store" in rule.on and rule.kind != "allow" and rule.mode != "off" for rule in policies.rules)
+    return any("c-store" in rule.on and rule.kind != "allow" and rule.mode != "off" for policy in policies.policies for rule in policy.rules)
 
 
 def _embedded(gate: Gate, folder: str, dimse: DimseSettings) -> tuple[Archive, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import logging
 import os
 import signal
@@ -24,17 +25,21 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--upstream", metavar="AET@HOST:PORT", help="the PACS; `embedded:DIR` serves the DICOM files of a folder instead")
     parser.add_argument("--audit", metavar="FILE", help="where the record goes; without it nothing is recorded")
     parser.add_argument("--destination", metavar="AET@HOST:PORT", action="append", default=[], help="a move destination of the embedded upstream")
+    parser.add_argument("--no-reload", action="store_true", help="do not watch the policies: a changed set is put into force only on SIGHUP")
     parser.add_argument("--http", metavar="HOST:PORT", help=argparse.SUPPRESS)
     parser.add_argument("--verbose", action="store_true", help="log associations too")
-    parser.epilog = "prints `listening on AET@HOST:PORT` when ready; SIGTERM or SIGINT stop it cleanly. exit: 0 stopped, 1 could not start, 2 usage"
+    parser.epilog = (
+        "prints `listening on AET@HOST:PORT` when ready; SIGTERM or SIGINT stop it cleanly, SIGHUP reloads the policies. "
+        "exit: 0 stopped, 1 could not start, 2 usage"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve until a signal comes."""
     if arguments.http:
         return _usage("`--http` is not available in this version")
-    if arguments.verbose:
-        logging.getLogger("hirules").setLevel(logging.INFO)
+    # which policies decide is told in any case
+    logging.getLogger("hirules" if arguments.verbose else "hirules.assemble.reload").setLevel(logging.INFO)
     # its warnings about malformed values quote them, and they would be patients'
     pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
     try:
@@ -45,18 +50,22 @@ def run(arguments: argparse.Namespace) -> int:
         stopped = _signals(stack)
         parts = serving(settings)
         stack.callback(parts.close)
+        # what was imported and compiled until here stays: the garbage collector need not go through it again and again, while requests wait
+        gc.collect()
+        gc.freeze()
         try:
             host, port = _start(parts, stack)
         except OSError as error:
             print(f"hirules: cannot listen: {(error.strerror or str(error)).lower()}", file=sys.stderr)
             return 1
         print(f"listening on {parts.options.ae_title}@{f'[{host}]' if ':' in host else host}:{port}", flush=True)
-        os.read(stopped, 1)
+        while os.read(stopped, 1)[0] == signal.SIGHUP:
+            parts.reload()
     return 0
 
 
 def _signals(stack: ExitStack) -> int:
-    """A pipe from which a byte can be read once SIGTERM or SIGINT came.
+    """A pipe from which a byte can be read, the signal's number, once SIGTERM, SIGINT or SIGHUP came.
 
     The interpreter's own handler writes it, in whichever thread the signal arrives. A Python handler that sets
     an Event or fills a queue runs in the main thread only, which may already be asleep on that Event.
@@ -67,7 +76,7 @@ def _signals(stack: ExitStack) -> int:
     os.set_blocking(writer, False)
     before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     stack.callback(signal.set_wakeup_fd, before)
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: None)
     return reader
 
@@ -79,6 +88,8 @@ def _start(parts: Serving, stack: ExitStack) -> tuple[str, int]:
 
 def _settings(arguments: argparse.Namespace) -> Settings:
     settings = read_settings(arguments.config) if arguments.config else Settings()
+    if arguments.no_reload:
+        settings = msgspec.structs.replace(settings, reload=False)
     if arguments.policies:
         settings = msgspec.structs.replace(settings, policies=arguments.policies)
     if arguments.audit:

@@ -102,7 +102,10 @@ class Conversation:
 
     def decides(self, command: Command) -> bool:
         """Whether a C-STORE is a decision of its own, or covered by its C-GET."""
-        return self.options.decide_suboperations or not self.retrieving(command)
+        if not self.retrieving(command):
+            return True
+        decided = self.options.decide_suboperations
+        return decided if isinstance(decided, bool) else decided()
 
     def mistake(self, command: Command, number: int) -> Mistake | None:
         """Why the request may not even be decided."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 
 
@@ -31,8 +33,11 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """Leave relational queries and retrieves in the extended negotiation (PS3.4 §C.5)."""
     allow_fuzzy: bool = False
     allow_combined_date_time: bool = False
-    decide_suboperations: bool = False
-    """Decide each C-STORE of a permitted C-GET as a ``c-store``, for a policy set that could refuse or note one; else the C-GET covers them."""
+    decide_suboperations: bool | Callable[[], bool] = False
+    """Decide each C-STORE of a permitted C-GET as a ``c-store``, for a policy set that could refuse or note one; else the C-GET covers them.
+
+    A function is asked each time: the policies may change.
+    """
 
     # how much of it
     command_size: int = 64 * 1024

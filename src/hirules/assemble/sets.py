@@ -1,0 +1,21 @@
+"""From the folder of a policy set to the set, or to everything that is wrong with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hirules.assemble.folder import read_folder
+from hirules.assemble.language import Language, requirements
+from hirules.policy import load_set
+from hirules.policy.ast import PolicySet
+from hirules.policy.findings import Finding, ordered
+
+
+def read_set(path: Path, language: Language) -> tuple[PolicySet | None, tuple[Finding, ...]]:
+    """The policy set in the folder ``path``, and everything that is wrong with it."""
+    files, findings = read_folder(path)
+    if files is None:
+        return None, findings
+    loaded = load_set(files, vocabulary=language.vocabulary, operators=language.operators, edits=language.edits)
+    required = requirements(loaded.set.requires, language.plugins) if loaded.set is not None else ()
+    return loaded.set, ordered((*findings, *loaded.findings, *required))
