@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from io import BytesIO
 from typing import Any
 
@@ -91,6 +92,7 @@ FIELD, MESSAGE = element(0x100, b"\x20\0"), element(0x110, b"\x01\0")
         (command_set(FIELD, element(0x1005, b"\0\0")), "a wrong element length in AttributeIdentifierList", MISTYPED_ARGUMENT),
         (command_set(element(0x02, b"1.2\\1.3 ")), "no single UID in AffectedSOPClassUID", MISTYPED_ARGUMENT),
         (command_set(element(0x02, b"1.2\x001.34")), "no single UID in AffectedSOPClassUID", MISTYPED_ARGUMENT),
+        (command_set(FIELD, element(0x1000, b"1" * 66)), "no single UID in AffectedSOPInstanceUID", MISTYPED_ARGUMENT),
         (command_set(element(0x02, b"1.2")), "an odd element length in AffectedSOPClassUID", MISTYPED_ARGUMENT),
         (command_set(element(0x600, b"A\\B ")), "no single AE title in MoveDestination", MISTYPED_ARGUMENT),
         (command_set(element(0x600, b"A\0B ")), "no single AE title in MoveDestination", MISTYPED_ARGUMENT),
@@ -194,6 +196,20 @@ def test_a_command_set_cut_behind_or_in_its_message_id_is_not_a_known_one(end: d
         for size in range(len(whole)):
             with pytest.raises(CommandError):
                 parse_command(whole[:size])
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda number: command_set(element(0x02, b"1.2\0"), element(0x902, b"__" + MESSAGE[:8] + number)),
+        lambda number: command_set(element(0x902, b"_" * 8 + FIELD + MESSAGE[:8] + number + b"_" * (256 + 8 - 28))),
+    ],
+)
+def test_a_comment_that_looks_like_a_message_id_is_none(make: Callable[[bytes], bytes]) -> None:
+    for number in (b"ab", b"cd"):
+        values = parse_command(make(number)).values
+        assert "MessageID" not in values
+        assert number.decode() in str(values["ErrorComment"])
 
 
 def test_few_command_sets_are_known() -> None:
