@@ -93,10 +93,10 @@ SERVICES: Mapping[int, Service] = {
 }
 """By Command Field. C-ECHO and C-CANCEL are no actions; anything else is refused with 0x0211."""
 
-_FRAMING = frozenset({"CommandGroupLength", "CommandField", "CommandDataSetType"})
-_NAMES = {service.action: _FRAMING | {*service.required, *service.optional} for service in SERVICES.values()}
-_AE_TITLES = frozenset({"MoveDestination", "MoveOriginatorApplicationEntityTitle"})
-_TAGS = tuple(keyword for keyword, vr in ELEMENTS.values() if vr == "AT")
+_FRAMING = ("CommandGroupLength", "CommandField", "CommandDataSetType")
+_NAMES = {service.action: frozenset({*_FRAMING, *service.required, *service.optional}) for service in SERVICES.values()}
+_AE_TITLES = ("MoveDestination", "MoveOriginatorApplicationEntityTitle")
+_TAGS = frozenset(keyword for keyword, vr in ELEMENTS.values() if vr == "AT")
 _WRITABLE = frozenset({"MoveDestination", "Priority", "AttributeIdentifierList"})
 
 
@@ -228,18 +228,20 @@ def _parameters(command: Command, options: Options) -> dict[str, object]:
     for name in _FRAMING:
         parameters.pop(name, None)
     for name in _AE_TITLES:
-        if name in parameters:
-            parameters[name] = title(str(parameters[name]), options)
-    for name in _TAGS:
         value = parameters.get(name)
-        if isinstance(value, tuple):
-            parameters[name] = tuple(keyword_of(tag) or f"({tag >> 16:04X},{tag & 0xFFFF:04X})" for tag in value)
+        if value is not None:
+            parameters[name] = _title(str(value), options.preserve_ae_title_case)
+    if not _TAGS.isdisjoint(parameters):
+        for name in _TAGS & parameters.keys():
+            tags = parameters[name]
+            assert isinstance(tags, tuple)  # INVARIANT: `Command.values`
+            parameters[name] = tuple(keyword_of(tag) or f"({tag >> 16:04X},{tag & 0xFFFF:04X})" for tag in tags)
     return parameters
 
 
 def _check_parameters(service: Service, command: Command) -> None:
     values = command.values
-    if not values.keys() <= _NAMES[service.action]:
+    if not _NAMES[service.action].issuperset(values):
         raise IdentifierError("the command has a parameter of another service", status=MISTYPED_ARGUMENT)
     for name in service.required:
         value = values.get(name)
@@ -296,7 +298,7 @@ def _forward_command(service: Service, command: Command, effective: Fields, opti
             continue
         if name == "AttributeIdentifierList" and not value:
             raise ValueError("an emptied attribute list would ask for everything")  # PS3.7 §10.1.2.1.6
-        if name not in _WRITABLE | _AE_TITLES:
+        if name not in _WRITABLE and name not in _AE_TITLES:
             raise ValueError(f"`request.{name}` cannot be rewritten")
         if value is None:
             del values[name]
