@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -51,6 +54,52 @@ def test_from_a_configuration(policies: Path, tmp_path: Path) -> None:
     with _serving("--config", str(config)) as (_, host, port):
         assert Client("WARD_9", "GATE", host, port).find("STUDY", PatientID="P").status == 0x0124
     assert (tmp_path / "audit.jsonl").exists()
+
+
+def _becomes(client: Client, status: int) -> None:
+    """Wait until a C-FIND is answered so."""
+    last = time.monotonic() + 90
+    while client.find("STUDY", PatientID="P").status != status:
+        assert time.monotonic() < last
+        time.sleep(0.2)
+
+
+@pytest.mark.parametrize("watch", [True, False], ids=["watching", "sighup"])
+def test_changed_policies_come_into_force(policies: Path, tmp_path: Path, watch: bool) -> None:
+    (tmp_path / "files").mkdir()
+    audit, file = tmp_path / "audit.jsonl", policies / "p.yaml"
+    arguments = ["--policies", str(policies), "--dimse", "GATE@127.0.0.1:0", "--upstream", f"embedded:{tmp_path / 'files'}", "--audit", str(audit)]
+    text = file.read_text(encoding="utf-8").replace('["20:00", "06:00"]', '["00:00", "00:01"]')
+    with _serving(*arguments, *([] if watch else ["--no-reload"])) as (process, host, port):
+
+        def changed(to: str) -> None:
+            file.write_text(to, encoding="utf-8")
+            if not watch:
+                process.send_signal(signal.SIGHUP)
+
+        client = Client("NEW_WARD", "GATE", host, port)
+        assert client.find("STUDY", PatientID="P").status == 0x0124
+        changed(text.replace("WARD_1,", "NEW_WARD,"))
+        _becomes(client, 0x0000)
+        changed("hirules: 1\npolicy: q\nrules: [{id: leaving, on: answer, deny: {}}]\n")
+        assert process.stderr is not None
+        assert "error[not-enforceable]: the gateway cannot enforce `q/leaving`" in _until(process.stderr, "keeps deciding")
+        assert client.find("STUDY", PatientID="P").status == 0x0000
+        changed(text)
+        _becomes(client, 0x0124)
+    digests = [json.loads(line).get("policies") for line in audit.read_text(encoding="utf-8").splitlines() if '"decision":"' in line]
+    assert len(set(digests)) == 3
+    assert digests[0] != digests[-1]
+
+
+def _until(stream: IO[str], end: str) -> str:
+    """What is read until a line has ``end``."""
+    said = ""
+    while end not in said:
+        line = stream.readline()
+        assert line, said
+        said += line
+    return said
 
 
 @pytest.mark.parametrize(
