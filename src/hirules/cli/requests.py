@@ -60,7 +60,7 @@ def _check_names(request: Request, vocabulary: Vocabulary) -> None:
         raise InvalidRequest(f"`{request.action}` has no `resource`")
     if twofold := ambiguous(request):
         raise InvalidRequest(f"`{twofold[0]}` can be read in two ways: elements go by keyword and level, and what follows from others agrees with them")
-    strange = Names(vocabulary).strange(request)
+    strange = Names(vocabulary).strange(request, whole=True)
     if not strange:
         return
     path = strange[0]

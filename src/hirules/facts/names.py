@@ -12,9 +12,8 @@ from hirules.model.vocabulary import Vocabulary
 _OF_GATEWAY = frozenset({"context.removed_keys"})
 """What the gateway tells the record; no rule reads it."""
 
-
-_ELEMENTS = 4096
-"""Names of elements that are remembered for an action."""
+_SHAPES = 1024
+"""Combinations of names that are remembered for an action."""
 
 
 class Names:
@@ -23,35 +22,39 @@ class Names:
     def __init__(self, vocabulary: Vocabulary) -> None:
         self.vocabulary = vocabulary
         self._known: dict[tuple[str, str], frozenset[str]] = {}
-        self._elements: dict[str, set[str]] = {action: set() for action in vocabulary.actions}
-        self._plain = {action: tuple(self.below(root, action) for root in ("subject", "request", "context")) for action in vocabulary.actions}
+        self._usual: dict[str, set[object]] = {action: set() for action in vocabulary.actions}
+        self._containers = {action: self._containers_of(action) for action in vocabulary.actions}
 
-    def strange(self, request: Request) -> tuple[str, ...]:
-        """Every path in ``request`` that its action does not have, sorted. The action itself is known."""
-        if self._usual(request):
+    def strange(self, request: Request, *, whole: bool = False) -> tuple[str, ...]:
+        """Every path in ``request`` that its action does not have, sorted. The action itself is known.
+
+        With ``whole`` also those below an attribute that has no names below it; to a rule such a value is unknown.
+        """
+        shape = None if whole else self._shape(request)
+        usual = self._usual[request.action]
+        if shape is not None and shape in usual:
             return ()
-        found = tuple(sorted(_strange(request, self)))
-        identifier = request.request.get("Identifier")
-        elements = self._elements[request.action]
-        if not found and type(identifier) is dict and len(elements) < _ELEMENTS:
-            elements.update(identifier)
+        found = tuple(sorted(_strange(request, self, whole)))
+        if shape is not None and not found:
+            if len(usual) >= _SHAPES:
+                usual.clear()
+            usual.add(shape)
         return found
 
-    def _usual(self, request: Request) -> bool:
-        """Whether a request plainly has known names only: nothing nested but an identifier of elements that were seen to be known."""
+    def _shape(self, request: Request) -> object:
+        """All the names in a plain request; ``None`` for one that has more than its parameters and the keys of an identifier."""
         if request.resource or request.resource_after or request.instance is not None or request.original is not None:
-            return False
-        subject, parameters, context = self._plain[request.action]
+            return None
         fields = request.request
         identifier = fields.get("Identifier")
-        nested = isinstance(identifier, dict)
-        if not (request.subject.keys() <= subject and fields.keys() <= parameters) or dict in map(type, request.subject.values()):
-            return False
-        if isinstance(identifier, dict) and not identifier.keys() <= self._elements[request.action]:
-            return False
-        if list(map(type, fields.values())).count(dict) != nested:
-            return False
-        return not request.context or (request.context.keys() <= context and dict not in map(type, request.context.values()))
+        if not self._containers[request.action].isdisjoint((*request.subject, *fields, *request.context)):
+            return None
+        return (tuple(request.subject), tuple(fields), tuple(request.context), tuple(identifier) if type(identifier) is dict else None)
+
+    def _containers_of(self, action: str) -> frozenset[str]:
+        """The names that have names below them, the identifier left out, whose names are part of a shape."""
+        nested = (path.replace("[*]", "").split(".") for path, attribute in self.vocabulary.attributes.items() if action in attribute.actions)
+        return frozenset(names[1] for names in nested if len(names) > 2) - {"Identifier"}
 
     def below(self, root: str, action: str) -> frozenset[str]:
         """The first names that a request for ``action`` may carry below ``root``."""
@@ -61,8 +64,8 @@ class Names:
         return known
 
 
-def _strange(request: Request, names: Names) -> Iterator[str]:
-    action = request.action
+def _strange(request: Request, names: Names, whole: bool) -> Iterator[str]:
+    action, attributes = request.action, names.vocabulary.attributes
     roots: list[tuple[str, Mapping[str, object]]] = [
         ("subject", request.subject),
         ("request", request.request),
@@ -80,7 +83,7 @@ def _strange(request: Request, names: Names) -> Iterator[str]:
             path = f"{root}.{_spelled(name)}"
             if not (name in known or ("<Keyword>" in known and _is_element(name)) or path in _OF_GATEWAY):
                 yield path
-            elif type(value) is dict:  # a data set from the wire is lazy, and has been read strictly
+            elif type(value) is dict and (whole or path not in attributes):  # a data set from the wire is lazy, and has been read strictly
                 yield from _below(path, value, action, names.vocabulary)
 
 
