@@ -1,4 +1,4 @@
-"""The command: ``python -m benchmarks [decisions] [c-move] [load]``; all of them without a name. ``make bench`` calls it."""
+"""The command: ``python -m benchmarks [decisions] [c-move] [load] [reload]``; all of them without a name. ``make bench`` calls it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks import c_move, decisions, load, machine, report
+from benchmarks import c_move, decisions, load, machine, reload, report
 from benchmarks.engines import ENGINES
 
 SIZES = (10, 100, 1_000, 10_000)
@@ -17,14 +17,14 @@ FOLDER = Path(__file__).parent.parent / "docs" / "benchmarks"
 def main(arguments: list[str] | None = None) -> int:
     """Runs what is asked for, prints it and writes it to the folder."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("what", nargs="*", choices=("decisions", "c-move", "load", []), help="what to measure (all of it)")
+    parser.add_argument("what", nargs="*", choices=("decisions", "c-move", "load", "reload", []), help="what to measure (all of it)")
     parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES), help="numbers of rules")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=0.5, help="the longest turn of one engine")
     parser.add_argument("--only", default="", help="engines whose name contains this")
     parser.add_argument("--to", type=Path, default=FOLDER, help="the folder for table, JSON and plot")
     given = parser.parse_args(arguments)
-    what = given.what or ["decisions", "c-move", "load"]
+    what = given.what or ["decisions", "c-move", "load", "reload"]
     described = machine.describe(["hirules", *(name for engine in ENGINES for name in (engine.needs, engine.client))])
     given.to.mkdir(parents=True, exist_ok=True)
     if "decisions" in what:
@@ -42,6 +42,11 @@ def main(arguments: list[str] | None = None) -> int:
         (given.to / "load.json").write_text(json.dumps({"machine": described, **asdict(loading)}, indent=1) + "\n")
         (given.to / "load.md").write_text(load.markdown(loading) + "\n")
         print(f"\n{load.markdown(loading)}")
+    if "reload" in what:
+        reloading = reload.run(max(given.sizes))
+        (given.to / "reload.json").write_text(json.dumps({"machine": described, **asdict(reloading)}, indent=1) + "\n")
+        (given.to / "reload.md").write_text(reload.markdown(reloading) + "\n")
+        print(f"\n{reload.markdown(reloading)}")
     return 0
 
 

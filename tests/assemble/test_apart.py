@@ -5,6 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from msgspec.structs import replace
 
 import hirules
 from hirules import hookimpl
@@ -30,6 +31,7 @@ def hirules_actions() -> list[Action]:
 
 
 POLICY = "hirules: 1\npolicy: p\nrules: [{id: r, on: print-film, when: {subject.ae_title: A}, allow: {}}]\n"
+PLAIN = read_language(Settings())
 
 
 @pytest.fixture
@@ -45,7 +47,7 @@ def _check(job: Job, language: Language) -> tuple[apart.Outcome, object]:
 
 def test_a_child_with_the_same_plugins_reads_the_set(folder: Path) -> None:
     language = read_language(Settings(), [Added()])
-    outcome, policies = _check(job(folder, Settings(), [Added()], "", enforced=False), language)
+    outcome, policies = _check(job(folder, Settings(), [Added()], language, enforced=False), language)
     assert outcome.usable
     assert policies == hirules.load(folder, plugins=[Added()]).policies
 
@@ -53,34 +55,34 @@ def test_a_child_with_the_same_plugins_reads_the_set(folder: Path) -> None:
 def test_the_set_that_decides_is_not_handed_over_again(folder: Path) -> None:
     language = read_language(Settings(), [Added()])
     digest = hirules.load(folder, plugins=[Added()]).policies.digest
-    outcome, policies = _check(job(folder, Settings(), [Added()], digest, enforced=False), language)
+    outcome, policies = _check(replace(job(folder, Settings(), [Added()], language, enforced=False), digest=digest), language)
     assert outcome.usable
     assert policies is None
 
 
 def test_another_language_than_that_of_the_start_is_not_taken(folder: Path) -> None:
     with pytest.raises(NotChecked, match="a restart takes it up"):
-        _check(job(folder, Settings(), [Added()], "", enforced=False), read_language(Settings()))
+        _check(job(folder, Settings(), [Added()], PLAIN, enforced=False), PLAIN)
     assert fingerprint(read_language(Settings())) != fingerprint(read_language(Settings(), [Added()]))
     assert fingerprint(read_language(Settings())) == fingerprint(read_language(Settings()))
 
 
 def test_a_plugin_that_is_not_installed_is_a_finding(folder: Path) -> None:
-    outcome, _ = _check(Job(str(folder), ("nowhere",), ""), read_language(Settings()))
+    outcome, _ = _check(Job(str(folder), ("nowhere",), "", ""), PLAIN)
     assert not outcome.usable
     assert [found.code for found in outcome.findings] == ["plugin"]
 
 
 def test_what_fails_in_the_child_is_told_without_its_text(folder: Path) -> None:
     with pytest.raises(NotChecked, match="raised UnpicklingError at ") as raised:
-        _check(Job(str(folder), (b"secret",), ""), read_language(Settings()))
+        _check(Job(str(folder), (b"secret",), "", ""), PLAIN)
     assert "secret" not in str(raised.value)
 
 
 def test_no_process_can_be_started(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     with pytest.raises(NotChecked, match="no process could be started: no such file"):
-        _check(Job(str(folder), (), ""), read_language(Settings()))
+        _check(Job(str(folder), (), "", ""), PLAIN)
 
 
 def test_a_plugin_that_no_other_process_can_have(folder: Path) -> None:
@@ -92,16 +94,17 @@ def test_a_plugin_that_no_other_process_can_have(folder: Path) -> None:
             return []
 
     with pytest.raises(ValueError, match="install it, and name it"):
-        job(folder, Settings(), [Local()], "", enforced=False)
+        job(folder, Settings(), [Local()], PLAIN, enforced=False)
     with pytest.raises(ValueError, match="install it, and name it"):
         hirules.load(folder, plugins=[Added(), Local()], reload=True)
     of_main = SimpleNamespace(module="__main__")
     with pytest.raises(ValueError, match="of `__main__`"):
-        job(folder, Settings(), [of_main], "", enforced=False)
+        job(folder, Settings(), [of_main], PLAIN, enforced=False)
 
 
 def test_a_module_is_a_plugin_by_its_name(folder: Path) -> None:
     module = sys.modules[__name__]
-    outcome, policies = _check(job(folder, Settings(), [module], "", enforced=False), read_language(Settings(), [module]))
+    language = read_language(Settings(), [module])
+    outcome, policies = _check(job(folder, Settings(), [module], language, enforced=False), language)
     assert outcome.usable
     assert policies is not None

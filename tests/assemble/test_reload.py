@@ -56,10 +56,9 @@ def reloading(folder: Path, *plugins: object, audit: Path | None = None, enforce
     """A gate that looks often, and waits for quiet only shortly."""
     seen = state(folder)
     gate = build(folder, Settings(), audit=audit, plugins=plugins)
-    work = job(folder, Settings(), plugins, gate.policies.digest, enforced=enforced)
-    gate.reloader = Reloader(
-        gate, read_language(Settings(), plugins), work, seen, watch=watch, interval=0.05, settle=0.1, deadline=seconds
-    ).start()  # fmt: skip
+    language = read_language(Settings(), plugins)
+    work = job(folder, Settings(), plugins, language, enforced=enforced)
+    gate.reloader = Reloader(gate, language, work, seen, watch=watch, interval=0.05, settle=0.1, deadline=seconds).start()
     try:
         yield gate
     finally:

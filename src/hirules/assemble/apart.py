@@ -36,11 +36,13 @@ from hirules.settings import Settings
 
 
 class Job(msgspec.Struct, frozen=True):
-    """What the child does. ``plugins`` are names of installed ones, and pickles of objects; ``digest`` is that of the set which decides."""
+    """What the child does. ``plugins`` are names of installed ones, and pickles of objects; ``digest`` is that of the set which decides,
+    ``fingerprint`` that of the parent's language."""
 
     folder: str
     plugins: tuple[str | bytes, ...]
     digest: str
+    fingerprint: str
     enforced: bool = False
     """The set is for a DIMSE gateway, which must be able to enforce it."""
 
@@ -51,7 +53,6 @@ class Outcome(msgspec.Struct, frozen=True):
     findings: tuple[Finding, ...] = ()
     usable: bool = False
     digest: str = ""
-    fingerprint: str = ""
     failure: str = ""
 
 
@@ -59,9 +60,9 @@ class NotChecked(Exception):
     """The set could not be checked; it says nothing about the set."""
 
 
-def job(folder: Path, settings: Settings, plugins: Iterable[str | object], digest: str, *, enforced: bool) -> Job:
+def job(folder: Path, settings: Settings, plugins: Iterable[str | object], language: Language, *, enforced: bool) -> Job:
     """The job for these settings. Raises ``ValueError`` for a plugin object that no other process can have."""
-    return Job(str(folder.absolute()), (*settings.plugins, *map(_portable, plugins)), digest, enforced)
+    return Job(str(folder.absolute()), (*settings.plugins, *map(_portable, plugins)), "", fingerprint(language), enforced)
 
 
 def fingerprint(language: Language) -> str:
@@ -111,8 +112,6 @@ def checked(
             outcome: Outcome = handover.read(stream)
             if outcome.failure:
                 raise NotChecked(outcome.failure)
-            if outcome.usable and outcome.fingerprint != fingerprint(language):
-                raise NotChecked("hirules or a plugin has been installed anew since the start; a restart takes it up")
             yield outcome, lambda: handover.take(stream, language.vocabulary, between)
     except handover.Broken as error:
         raise NotChecked(_ended(child, f"took more than {seconds:g} s" if late.is_set() else "")) from error
@@ -184,12 +183,14 @@ def main() -> None:
 def _done(job: Job) -> tuple[Language | None, PolicySet | None, Outcome]:
     try:
         language = read_language(Settings(), [_plugin(each) for each in job.plugins])
+        if fingerprint(language) != job.fingerprint:
+            return None, None, Outcome(failure="hirules or a plugin has been installed anew since the start; a restart takes it up")
         policies, findings = read_set(Path(job.folder), language)
         if policies is not None and job.enforced:
             findings = (*findings, *not_enforceable(policies))
         if policies is None or any(found.is_error for found in findings):
             return None, None, Outcome(findings)
-        outcome = Outcome(findings, True, policies.digest, fingerprint(language))
+        outcome = Outcome(findings, True, policies.digest)
         return language, None if policies.digest == job.digest else policies, outcome
     except PolicyError as error:
         return None, None, Outcome(error.findings)

@@ -73,7 +73,7 @@ def build(
         raise PolicyError(beyond)
     for found in findings:
         _log.info("%s:%s:%s: %s", found.file, found.line, found.column, found.message)
-    beside = None if reload == "never" else job(Path(path), settings, plugins, policies.digest, enforced=enforced)
+    beside = None if reload == "never" else job(Path(path), settings, plugins, language, enforced=enforced)
     facts = settings.facts
     gate = Gate(
         policies,

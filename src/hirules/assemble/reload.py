@@ -10,12 +10,14 @@ A decision that is under way keeps the edition it began with; an edition that no
 
 from __future__ import annotations
 
+import gc
 import logging
 import subprocess
 import threading
 import time
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
@@ -140,7 +142,7 @@ class Reloader:
         self._seen = now  # whatever comes of it: it is tried again when something changes
         job = msgspec.structs.replace(self._job, digest=self._digest)
         try:
-            with checked(job, self._language, self._deadline, self._pace, self._started) as (outcome, take):
+            with _no_full_collection(), checked(job, self._language, self._deadline, self._pace, self._started) as (outcome, take):
                 if state(self._folder) != now:
                     return False
                 if not outcome.usable:
@@ -196,6 +198,17 @@ class Reloader:
         for retired in [each for each in self._retired if each.edition() is None]:
             self._retired.remove(retired)
             retired.take_apart(self._pace)
+
+
+@contextmanager
+def _no_full_collection() -> Iterator[None]:
+    """A full collection stops every thread for tens of milliseconds, and a new set would set one off; the young generations go on."""
+    before = gc.get_threshold()
+    gc.set_threshold(before[0], before[1], 1_000_000)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 class _Retired:
