@@ -26,8 +26,8 @@ class Unknown(msgspec.Struct, frozen=True):
     why: str
 
 
-class Reading(msgspec.Struct, frozen=True):
-    """See the module's own page."""
+class Reading(msgspec.Struct, frozen=True, gc=False):
+    """See the module's own page. Nothing that it holds leads back to it: the garbage collector passes it by (``gc=False``)."""
 
     values: tuple[object, ...] = ()
     present: bool = False

@@ -66,7 +66,7 @@ class Index:
         )  # fmt: skip
 
     def shared(self, request: Request, now: datetime) -> Decision | None:
-        """The decision that ``request`` has in common with others: all but its ``effective``, which is another request's.
+        """The decision that ``request`` has in common with others: all but its ``effective``, which is nobody's.
 
         ``None`` where its decision is its own. The action is one of the vocabulary.
         """

@@ -22,6 +22,7 @@ from hirules.policy.truth import Truth, kleene_all, kleene_any, kleene_not
 
 Fused = Callable[[Request, View], Truth]
 _REMEMBERED = 4096
+_NOBODYS = Request("")
 
 
 class Leaf:
@@ -46,7 +47,7 @@ class Leaf:
         self._decisions: dict[object, Decision | None] = {}
 
     def decision(self, request: Request, view: View, decide: Callable[[], Decision]) -> Decision | None:
-        """The decision that all requests with the same truths share, its ``effective`` that of the first; ``None`` where it is not shared.
+        """The decision that all requests with the same truths share, its ``effective`` nobody's; ``None`` where it is not shared.
 
         ``decide`` is the reference evaluator; it is asked once for each combination of truths.
         """
@@ -58,7 +59,8 @@ class Leaf:
         if key in self._decisions:
             return self._decisions[key]
         decision = decide()
-        shared = decision if self._shareable(decision) else None
+        # without the request: what is remembered holds no patient's values
+        shared = msgspec.structs.replace(decision, effective=_NOBODYS) if self._shareable(decision) else None
         if len(self._decisions) >= _REMEMBERED:
             self._decisions.clear()
         self._decisions[key] = shared

@@ -84,6 +84,7 @@ class Forest:
         self._actions = policies.vocabulary.actions
         self._paths: dict[str, tuple[Path, Attribute]] = {}
         self._texts: dict[int, str] = {}
+        self._used: dict[frozenset[str], frozenset[str]] = {}
         entries = []
         for rule in policies.rules:
             if rule.mode != "off":
@@ -98,6 +99,10 @@ class Forest:
         self._leaves: dict[object, Leaf] = {}
         self._readings: dict[str, dict[object, Reading | None]] = {}
         self.roots = {action: Tree(self, action, entries, between=between).node(None, True, frozenset()) for action, entries in self._entries.items()}
+
+    def one(self, used: frozenset[str]) -> frozenset[str]:
+        """The one of these paths that all nodes share: thousands have passed the same."""
+        return self._used.setdefault(used, used)
 
     def fell(self, between: Callable[[], None]) -> None:
         """Take it apart in small steps, once nobody decides by it: its nodes hold each other, and to free them at once takes its time."""
@@ -262,7 +267,7 @@ class Tree:
             if self._forest.nodes >= _NODES:
                 self._forest.plant()
                 return self._forest.roots[request.action]
-            child = node.children[bits, exact] = self._child(bits, exact, node.used | {bucket.path.text})
+            child = node.children[bits, exact] = self._child(bits, exact, self._forest.one(node.used | {bucket.path.text}))
         if raw is None or type(raw) is str:
             if len(node.memo) >= _VALUES:
                 node.memo.clear()
