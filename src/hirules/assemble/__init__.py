@@ -4,6 +4,8 @@
     configuration ─▶ plugins ─▶ vocabulary, operators, edits ─▶ load_set ─▶ PolicySet ─▶ Gate
                                                                                └▶ enforceable? ─▶ Gateway
 
+    folder changed ─▶ a child process reads and checks ─▶ PolicySet in pieces ─▶ Gate.swap     (reload, apart, handover, changes, pace)
+
 Every mistake is a finding, and all of them are in one ``PolicyError``.
 """
 
