@@ -284,6 +284,8 @@ def test_a_reason_for_the_caller_is_short_and_printable() -> None:
 )
 def test_default_statuses(action: str, status: object) -> None:
     assert decide(policy_set(rule("d", "deny", on=action)), action).status == status
+    unpermitted = decide(policy_set(rule("a", "allow", "{subject.user: x}", on=action)), action)
+    assert (unpermitted.by, unpermitted.status) == ((), status)
 
 
 def test_offending_elements_are_named() -> None:
@@ -441,6 +443,21 @@ def test_a_trace_says_at_which_entity_and_step_what_was_unknown() -> None:
         ("p/a", 1): ("decide", "unknown", "its condition is unknown, so it is noted", "enforce", 1),
     }
     assert [(one.step, one.outcome, one.entity) for one in trace.rules if one.rule == "p/w"] == [("rewrite", "not matched", 0), ("rewrite", "unknown", 1)]
+
+
+def test_a_trace_says_why_an_exception_did_or_did_not_suspend() -> None:
+    policies = policy_set(
+        rule("d", "deny", mode="shadow"),
+        exceptions=[exception("{subject.ae_title: A}", "holds"), exception("{subject.ae_title: B}", "not"), exception("{subject.user: x}", "unknown")],
+    )
+    trace = Trace()
+    evaluate(policies, request(subject={"user": "?", "ae_title": "a"}), NOW, (), trace)
+    assert {(one.rule, one.outcome, one.why, one.of, one.mode, len(one.tests)) for one in trace.rules} == {
+        ("p/holds", "matched", "suspends `p/d`", "p/d", "shadow", 1),
+        ("p/not", "not matched", "its condition does not hold", "p/d", "shadow", 1),
+        ("p/unknown", "unknown", "its condition is unknown, so it does not suspend", "p/d", "shadow", 1),
+        ("p/d", "suspended", "suspended by `p/holds`", None, "shadow", 0),
+    }
 
 
 def test_a_trace_shows_the_tests_inside_an_item() -> None:

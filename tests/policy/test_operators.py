@@ -70,6 +70,11 @@ def test_where_empty_means_everything(matcher: str, expected: bool | None, given
     assert truth_of(f"{{{EVERYTHING}: {matcher}}}", "n-get", request=given) is expected
 
 
+def test_where_both_sides_mean_everything() -> None:
+    condition = f"{{{EVERYTHING}: {{contains_all: [{{path: original.{EVERYTHING}}}]}}}}"
+    assert truth_of(condition, "n-get", request={}) is True
+
+
 def test_a_zero_length_key_of_a_query_is_present_without_a_value() -> None:
     query = {"Identifier": {"PatientName": "", "RequestAttributesSequence": [{"RequestedProcedureID": ""}]}}
     assert truth_of("{request.Identifier.PatientName: {exists: true}}", "c-find", request=query) is True
