@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import msgspec
+
+if TYPE_CHECKING:
+    Answer = bool | Callable[[], bool]
+else:
+    Answer = Any  # msgspec reads options from JSON, where there are no functions
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,7 +39,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """Leave relational queries and retrieves in the extended negotiation (PS3.4 §C.5)."""
     allow_fuzzy: bool = False
     allow_combined_date_time: bool = False
-    decide_suboperations: bool | Callable[[], bool] = False
+    decide_suboperations: Answer = False
     """Decide each C-STORE of a permitted C-GET as a ``c-store``, for a policy set that could refuse or note one; else the C-GET covers them.
 
     A function is asked each time: the policies may change.
