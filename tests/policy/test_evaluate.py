@@ -358,6 +358,12 @@ def test_a_plugins_status_must_refuse(status: Any) -> None:
     assert decide(policy_set(ALLOW), verdicts=[verdict("deny", status=status)]).status == 0x0124
 
 
+def test_a_verdict_is_no_error() -> None:
+    said = [verdict("deny"), verdict("allow", source="plugin:y"), verdict("audit", source="plugin:z")]
+    assert decide(policy_set(ALLOW), verdicts=said).errors == ()
+    assert decide(policy_set(ALLOW), verdicts=[verdict("unknown")]).errors == (Error("plugin:x", "the plugin could not decide"),)
+
+
 def test_a_severity_that_is_none_is_the_lowest() -> None:
     said = [verdict("deny", source="plugin:a", severity="urgent", reason="a"), verdict("deny", source="plugin:b", severity="medium", reason="b")]
     assert decide(policy_set(ALLOW), verdicts=said).reason == "b"
@@ -422,7 +428,9 @@ def test_a_trace_says_of_every_rule_what_came_of_it() -> None:
         "p/old": "it is no longer valid", "p/other": "it is not for `c-move`", "p/suspends": "suspends `p/e`",
     }  # fmt: skip
     assert {(one.rule, one.of) for one in trace.rules if one.of} == {("p/suspends", "p/e")}
-    assert {one.rule: one.entity for one in trace.rules if one.entity is None}.keys() == {"p/off", "p/old", "p/other"}
+    assert {one.rule: (one.step, one.mode) for one in trace.rules if one.entity is None} == {
+        "p/off": ("decide", "off"), "p/old": ("decide", "enforce"), "p/other": ("decide", "enforce"),
+    }  # fmt: skip
     (test,) = next(one for one in trace.rules if one.rule == "p/d").tests
     assert (test.path, test.operators, test.truth, test.seen.values) == ("subject.user", ("equals",), False, ("y",))
     assert repr(trace) == f"Trace({len(trace.rules)} rules)"
@@ -458,6 +466,18 @@ def test_a_trace_says_why_an_exception_did_or_did_not_suspend() -> None:
         ("p/unknown", "unknown", "its condition is unknown, so it does not suspend", "p/d", "shadow", 1),
         ("p/d", "suspended", "suspended by `p/holds`", None, "shadow", 0),
     }
+
+
+def test_a_trace_says_in_which_step_and_part() -> None:
+    policies = policy_set(
+        {"id": "w", "on": "c-find", "rewrite": [{"set": {"request.Priority": 2}}]},
+        rule("d", "deny", "{all: [{subject.user: x}, {any: [{subject.ae_title: A}]}]}", unless={"not": {"subject.user": "y"}}),
+    )
+    trace = Trace()
+    evaluate(policies, request(subject={"user": "x", "ae_title": "a"}), NOW, (), trace)
+    assert [(one.rule, one.step, one.outcome) for one in trace.rules if one.rule == "p/w"] == [("p/w", "rewrite", "not considered")]
+    (seen,) = [one for one in trace.rules if one.rule == "p/d"]
+    assert [(test.path, test.part) for test in seen.tests] == [("subject.user", "when"), ("subject.ae_title", "when"), ("subject.user", "unless")]
 
 
 def test_a_trace_shows_the_tests_inside_an_item() -> None:

@@ -42,6 +42,15 @@ def test_a_refusal_says_why_and_where() -> None:
     assert "its condition is unknown, so it refuses" in {each.message for each in unknown.errors}
 
 
+def test_several_items_are_removed_by_the_numbers_they_had() -> None:
+    studies = [{"StudyInstanceUID": f"1.{number}"} for number in range(12)]
+    for gone in ((0, 1), (2, 10), (11, 9, 0)):
+        edits = "".join(f"{{remove: 'instance.ReferencedStudySequence[{number}]'}}, " for number in gone)
+        decision = together(f"[{edits}]", action="c-store", instance={"ReferencedStudySequence": studies})
+        left: Any = (decision.effective.instance or {})["ReferencedStudySequence"]
+        assert [item["StudyInstanceUID"] for item in left] == [f"1.{number}" for number in range(12) if number not in gone]
+
+
 def test_edits_of_different_places_are_all_applied() -> None:
     decision = together(SET_A, "[{set: {request.Priority: 2}}]", action="c-move", request={"MoveDestination": "X", "Priority": 0})
     assert decision.rewritten == {"request.MoveDestination": "A", "request.Priority": 2}
