@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -60,6 +60,13 @@ def test_known_conditions_bound_an_unknown_one() -> None:
     assert decide(policies, subject={"user": "?", "ae_title": "B"}).by == ("p/allow",)
     assert decide(policies, subject={"user": "?", "ae_title": "B"}).errors == ()
     assert decide(policies, subject={"user": "?", "ae_title": "A"}).by == ("p/d",)
+
+
+def test_a_time_without_offset_is_that_of_the_sets_zone() -> None:
+    policies = policy_set(rule("a", "allow", "{context.now: {time_between: [10:00, 10:30]}}"))
+    assert decide(policies, now=NOW.replace(tzinfo=None)).allowed
+    assert decide(policies, now=NOW.astimezone(UTC)).allowed
+    assert not decide(policies, now=NOW.replace(tzinfo=UTC)).allowed
 
 
 def test_unless() -> None:

@@ -42,6 +42,20 @@ def test_a_refusal_says_why_and_where() -> None:
     assert "its condition is unknown, so it refuses" in {each.message for each in unknown.errors}
 
 
+def test_every_conflict_is_named() -> None:
+    low, high = "[{set: {request.Priority: 1}}]", "[{set: {request.Priority: 2}}]"
+    decision = together(SET_A, SET_B, low, high, "[{set: {request.Identifier.PatientID: P}}]", action="c-move", request={"Identifier": {"PatientID": "Q"}})
+    assert decision.by == ("p/e0", "p/e1", "p/e2", "p/e3")
+    assert decision.rewritten == {}
+
+
+def test_an_update_that_would_become_empty_says_so() -> None:
+    decision = together(
+        "[{remove: request.updates.Patient.PatientName}]", action="update-image-set-metadata", request={"updates": {"Patient": {"PatientName": "A"}}}
+    )
+    assert [(error.source, error.message) for error in decision.errors] == [("p/e0", "an update document would become empty")]
+
+
 def test_several_items_are_removed_by_the_numbers_they_had() -> None:
     studies = [{"StudyInstanceUID": f"1.{number}"} for number in range(12)]
     for gone in ((0, 1), (2, 10), (11, 9, 0)):
