@@ -1,6 +1,6 @@
 """The indexed evaluator against the reference evaluator, on generated policy sets, requests and facts.
 
-    python -m tests.laws.differential --seconds 3600 [--seed N]
+    python -m tests.laws.differential --seconds 3600 [--seed N] [--rules N]
 
 Every field of every decision must be equal, and so must what is still needed of the resource. A difference is printed with
 the seed of its set and the number of its request, and ends the run.
@@ -258,8 +258,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--rules", type=int, default=40, help="rules of a set")
     chosen = parser.parse_args()
-    decisions, sets = run(chosen.seconds, chosen.seed)
+    decisions, sets = run(chosen.seconds, chosen.seed, chosen.rules)
     print(f"{decisions} decisions of {sets} policy sets: no difference")
     return 0
 
