@@ -2,6 +2,9 @@
 
 mutmut makes small changes in copies of the modules (``[tool.mutmut]`` in pyproject.toml), each tested by the tests of tests/policy that reach
 it. A mutant that no test fails survives: either a test is missing or the change means nothing. A share is drawn evenly from each module.
+
+mutmut forks each mutant from a process that has imported the project. What a module does once, as it is imported (the tables of operators and
+edits, and what their factories make), was done by the original there: mutants of those functions are not judged, and not counted.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ import random
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 FOLDER = Path("mutants", "src", "hirules", "policy")
@@ -34,7 +37,8 @@ def main() -> int:
         # the smallest module: mutmut makes all mutants first, and their names are needed to draw from
         subprocess.run([*command, "hirules.policy.truth.*"], check=True)
     modules = chosen.modules or [path.name.removesuffix(".py.meta") for path in sorted(FOLDER.glob("*.py.meta"))]
-    drawn = {name: draw(outcomes(name), chosen.share, chosen.seed) for name in modules}
+    at_import = called_at_import()
+    drawn = {name: draw((mutant for mutant in outcomes(name) if is_judged(mutant, at_import)), chosen.share, chosen.seed) for name in modules}
     if not chosen.report:
         subprocess.run([*command, *(mutant for mutants in drawn.values() for mutant in mutants)], check=True)
     for line in report({name: {mutant: outcomes(name)[mutant] for mutant in mutants} for name, mutants in drawn.items()}):
@@ -46,6 +50,32 @@ def outcomes(module: str) -> dict[str, str]:
     """The mutants of a module and what became of each."""
     codes: dict[str, int | None] = json.loads((FOLDER / f"{module}.py.meta").read_text(encoding="utf-8"))["exit_code_by_key"]
     return {mutant: OUTCOMES.get(code, "killed") for mutant, code in codes.items()}
+
+
+_PROFILED = """
+import sys
+called = set()
+def note(frame, event, _):
+    code = frame.f_code
+    if event == "call" and "/hirules/policy/" in code.co_filename and code.co_name.isidentifier():
+        called.add(f"{code.co_filename.rpartition('/')[2].removesuffix('.py')}.{code.co_name}")
+sys.setprofile(note)
+import hirules.policy.index, hirules.policy.evaluate, hirules.policy.load
+sys.setprofile(None)
+print("\\n".join(called))
+"""
+
+
+def called_at_import() -> frozenset[str]:
+    """The functions of the policy package, ``module.function``, that run while it is imported."""
+    done = subprocess.run([sys.executable, "-c", _PROFILED], check=True, capture_output=True, text=True)
+    return frozenset(done.stdout.split())
+
+
+def is_judged(mutant: str, at_import: Collection[str]) -> bool:
+    """Whether a fork can run this mutant: ``hirules.policy.members.x_order__mutmut_3``."""
+    module, _, function = mutant.removeprefix("hirules.policy.").partition(".")
+    return f"{module}.{function.partition('__mutmut_')[0].removeprefix('x_')}" not in at_import
 
 
 def draw(mutants: Iterable[str], share: float, seed: int) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 
-from tests.mutation.__main__ import draw, report
+from tests.mutation.__main__ import called_at_import, draw, is_judged, report
 
 ROOT = Path(__file__).parents[2]
 
@@ -30,3 +30,11 @@ def test_the_modules_that_are_mutated_exist() -> None:
     configured = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["mutmut"]
     assert len(configured["only_mutate"]) >= 12
     assert all((ROOT / name).is_file() for name in configured["only_mutate"])
+
+
+def test_what_runs_at_import_is_not_judged() -> None:
+    at_import = called_at_import()
+    assert {"members.order", "operators._negated"} <= at_import
+    assert not is_judged("hirules.policy.members.x_order__mutmut_3", at_import)
+    assert is_judged("hirules.policy.read.x_within__mutmut_1", at_import)
+    assert is_judged("hirules.policy.conditions.xǁSurroundingsǁholds__mutmut_5", at_import)
