@@ -24,7 +24,9 @@ from hirules.dimse.message import (
     REQUESTS,
     RESPONSE,
     Command,
+    with_number,
 )
+from hirules.dimse.moves import Move
 from hirules.dimse.options import Options
 from hirules.dimse.sop_classes import belongs
 from hirules.model.decision import Decision
@@ -57,20 +59,32 @@ class Outstanding(msgspec.Struct):
     matches: int = 0
     instances: int = 0
     """Stored by the sub-operations of a C-GET."""
+    move: Move | None = None
+    """Of a C-MOVE that goes through."""
+    told: Mapping[str, object] = {}
+    """What the outcome says beside status and counts."""
 
     def outcome(self, ended: str = "") -> Mapping[str, object]:
         """What completes the record; ``ended`` says why there is no final status."""
-        found: dict[str, object] = {"Status": self.status, **self.counts}
+        found: dict[str, object] = {"Status": self.status, **self.counts, **self.told}
         if self.field == C_FIND_RQ:
             found["matches"] = self.matches
         if self.field == C_GET_RQ:
             found["instances"] = self.instances
+        if self.move is not None:
+            found["instances"] = self.move.instances
         return {**found, "ended": ended} if ended else found
 
 
 def too_large(command: Command) -> Mistake:
     """The refusal of a data set above its limit."""
     return Mistake(_TOO_LARGE.get(command.field, _RESOURCE_LIMITATION), "the data set is above the limit")
+
+
+def stored(command: Command) -> int:
+    """How many sub-operations a response says came to store their instance."""
+    counts = (command.values.get(f"NumberOf{kind}Suboperations") for kind in ("Completed", "Warning"))
+    return sum(count for count in counts if isinstance(count, int))
 
 
 class Conversation:
@@ -89,6 +103,8 @@ class Conversation:
         lengths = association.acceptor_max_length, association.requestor_max_length
         self.max_length, self.sender_max_length = lengths[::-1] if from_upstream else lengths
         self.sent: dict[int, Outstanding] = {}
+        self.numbers: dict[int, int] = {}
+        """Of the C-MOVEs that go through: the upstream's message id to the client's."""
         self.release_requested = False
 
     def usable(self, context: int) -> bool:
@@ -110,7 +126,7 @@ class Conversation:
     def mistake(self, command: Command, number: int) -> Mistake | None:
         """Why the request may not even be decided."""
         context, field, values = self.contexts[number], command.field, command.values
-        if values["MessageID"] in self.sent:
+        if values["MessageID"] in self.sent or values["MessageID"] in self.numbers:
             return Mistake(DUPLICATE_INVOCATION, "the message id is outstanding")
         if field not in REQUESTS:
             return Mistake(UNRECOGNIZED_OPERATION, "the service is unknown")
@@ -142,6 +158,31 @@ class Conversation:
         assert isinstance(number, int)
         self.sent[number] = Outstanding(command.field, context, decision, counts={})
 
+    def routed(self, command: Command, move: Move | None, told: Mapping[str, object]) -> None:
+        """The C-MOVE that was registered takes a way of its own."""
+        number = command.values["MessageID"]
+        assert isinstance(number, int)
+        request = self.sent[number]
+        request.move, request.told = move, told
+        if move is not None:
+            self.numbers[move.number] = number
+
+    def restored(self, command: Command) -> Command:
+        """A response under the message id of the sender of its request."""
+        number = command.values.get("MessageIDBeingRespondedTo")
+        own = self.other.numbers.get(number) if isinstance(number, int) else None
+        if own is None:
+            return command
+        return Command({**command.values, "MessageIDBeingRespondedTo": own}, with_number(command.raw, "MessageIDBeingRespondedTo", own))
+
+    def cancelling(self, command: Command) -> bytes:
+        """A C-CANCEL under the message id that the receiver knows."""
+        number = command.values.get("MessageIDBeingRespondedTo")
+        request = self.sent.get(number) if isinstance(number, int) else None
+        if request is None or request.move is None:
+            return command.raw
+        return with_number(command.raw, "MessageIDBeingRespondedTo", request.move.number)
+
     def answered(self, command: Command, context: int) -> Outstanding | str:
         """The request that a response answers, or why it is dropped."""
         number = command.values.get("MessageIDBeingRespondedTo")
@@ -164,6 +205,8 @@ class Conversation:
         request.status = status
         request.counts = {name: value for name in _COUNTS if isinstance(value := values.get(name), int)}
         self.other.sent.pop(number, None)
+        if request.move is not None:
+            self.other.numbers.pop(request.move.number, None)
         # PS3.4 §B.2.3: success, and warnings, mean stored
         if request.field == C_STORE_RQ and not self.from_upstream and (status == 0 or status >> 12 == 0xB):
             retrieval = self.other._retrieval()

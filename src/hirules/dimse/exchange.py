@@ -15,9 +15,9 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import Final
 
-from hirules.dimse.conversation import Conversation, Mistake, Outstanding, too_large
-from hirules.dimse.message import C_CANCEL_RQ, C_ECHO_RQ, C_STORE_RQ, RESPONSE, Command, CommandError, parse_command
-from hirules.dimse.outputs import Answer, Buffer, Completed, Decide, Dropped, Forward, Message, Output, Refused, Ruling
+from hirules.dimse.conversation import PENDING, Conversation, Mistake, Outstanding, stored, too_large
+from hirules.dimse.message import C_CANCEL_RQ, C_ECHO_RQ, C_MOVE_RQ, C_STORE_RQ, RESPONSE, Command, CommandError, parse_command
+from hirules.dimse.outputs import Answer, Buffer, Completed, Decide, Dropped, Forward, Message, Output, Refused, Ruling, Settle
 from hirules.dimse.pdu import INVALID_PARAMETER, message_pdus
 from hirules.dimse.response import response
 from hirules.model.status import PROCESSING_FAILURE
@@ -185,6 +185,8 @@ class Exchange:
         if ruling.command is None:
             return
         self.conversation.register(command, self.context, ruling.decision)
+        if ruling.move is not None or ruling.told:
+            self.conversation.routed(command, ruling.move, ruling.told)
         self.pieces.append(message_pdus(self.context, ruling.command, ruling.data, self.conversation.max_length))
 
     def _open_data_set(self) -> Outputs:
@@ -221,10 +223,14 @@ class Exchange:
     def _response(self, command: Command) -> Outputs:
         if not isinstance(command.values.get("Status"), int):
             raise Broken("a response without a status")
+        command = self.conversation.restored(command)
         request = self.conversation.answered(command, self.context)
         if isinstance(request, str):
             yield from self._drop(command, request)
             return
+        if request.move is not None and request.field == C_MOVE_RQ and command.values["Status"] not in PENDING:
+            yield from self.flush()
+            yield Settle(request.move, stored(command), self.conversation.options.settle_timeout)
         if self.conversation.settle(command, request):
             self._finished = request
         if command.has_data_set:
@@ -240,7 +246,7 @@ class Exchange:
             yield from self._drop(command, why)
             return
         self.state = IDLE
-        self.pieces.append(self._framed(command.raw))
+        self.pieces.append(self._framed(self.conversation.cancelling(command)))
 
     def _finish(self) -> Outputs:
         """The final response has gone through."""

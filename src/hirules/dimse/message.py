@@ -254,6 +254,18 @@ def encode_command(values: Values) -> bytes:
     return _HEADER.pack(0, 0, 4) + _UL.pack(len(body)) + body
 
 
+def with_number(data: bytes, keyword: str, number: int) -> bytes:
+    """The well-framed command set ``data`` with another value of an US that it has; everything else stays, also what PS3.7 does not list."""
+    wanted, at = NUMBERS[keyword], 0
+    while at + 8 <= len(data):
+        group, element, length = _HEADER.unpack_from(data, at)
+        at += 8
+        if (group, element, length) == (0, wanted, 2):
+            return data[:at] + _US.pack(number) + data[at + 2 :]
+        at += length
+    raise ValueError(f"the command has no {keyword}")
+
+
 def _read_us(value: bytes) -> int:
     if len(value) != 2:
         raise CommandError("a wrong element length", MISTYPED_ARGUMENT)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -11,6 +11,19 @@ if TYPE_CHECKING:
     Answer = bool | Callable[[], bool]
 else:
     Answer = Any  # msgspec reads options from JSON, where there are no functions
+
+
+class Destination(msgspec.Struct, frozen=True):
+    """Where the instances of a C-MOVE go: *direct*, under the AE title that the upstream knows, or *through* the gateway to ``host``."""
+
+    ae_title: str
+    host: str = ""
+    port: int = 0
+
+    @property
+    def through(self) -> bool:
+        """The upstream sends to the gateway, which sends on."""
+        return bool(self.host)
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,6 +58,16 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     A function is asked each time: the policies may change.
     """
 
+    # where the instances of a C-MOVE go
+    deliveries: Mapping[str, Destination] = {}
+    """By move destination, in upper case; one that is not listed is direct, under its own title."""
+    move_ae_title: str | None = None
+    """As what the upstream knows the gateway when it is a move destination; ``None`` is ``ae_title``."""
+    delivery_addresses: tuple[str, ...] = ()
+    """Where the upstream's associations for them may come from, beside ``upstream_host``."""
+    decide_deliveries: Answer = False
+    """A rule could decide the instances of a C-MOVE: one that is direct is refused. A function is asked each time."""
+
     # how much of it
     command_size: int = 64 * 1024
     identifier_size: int = 1024 * 1024
@@ -65,5 +88,11 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """For the upstream's answer to an A-ASSOCIATE-RQ."""
     idle_timeout: float = 1800.0
     """Without a byte in either direction."""
+    send_timeout: float = 300.0
+    """That a peer takes no byte of what is sent to it."""
+    pending_interval: float = 10.0
+    """Without a response to a C-GET or C-MOVE: then the gateway sends a pending one."""
+    settle_timeout: float = 10.0
+    """That the final response to a C-MOVE waits for instances that have not been answered."""
     drain_timeout: float = 10.0
     """For associations to end by themselves when the gateway stops."""

@@ -8,6 +8,7 @@ import msgspec
 
 from hirules.dimse.association import Context
 from hirules.dimse.message import Command
+from hirules.dimse.moves import Move
 from hirules.model.decision import Decision
 
 Buffer = bytes | memoryview
@@ -38,6 +39,10 @@ class Ruling(msgspec.Struct, frozen=True):
     """Of the answer."""
     why: str = ""
     """An allowed request is not carried out."""
+    move: Move | None = None
+    """The C-MOVE goes through under this one's number."""
+    told: Mapping[str, object] = {}
+    """What the outcome says beside status and counts."""
 
     def __repr__(self) -> str:
         return f"Ruling({'forward' if self.command is not None else f'answer 0x{self.status:04X}'})"
@@ -92,6 +97,15 @@ class Completed(msgspec.Struct, frozen=True):
     outcome: Mapping[str, object]
 
 
+class Settle(msgspec.Struct, frozen=True):
+    """The final response to ``move`` follows: wait until its instances were answered, ``seconds`` at most, and close it."""
+
+    move: Move
+    expected: int
+    """Instances that the upstream says were stored."""
+    seconds: float
+
+
 class Abort(msgspec.Struct, frozen=True):
     """The stream is broken: A-ABORT to both sides with this provider reason (PS3.8 §9.3.8)."""
 
@@ -105,4 +119,4 @@ class Ended(msgspec.Struct, frozen=True):
     how: str
 
 
-Output = Forward | Answer | Decide | Refused | Dropped | Completed | Abort | Ended
+Output = Forward | Answer | Decide | Refused | Dropped | Completed | Settle | Abort | Ended

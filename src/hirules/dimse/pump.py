@@ -13,7 +13,7 @@ import threading
 from collections.abc import Sequence
 
 from hirules.dimse.flow import Flow
-from hirules.dimse.outputs import Abort, Answer, Buffer, Completed, Decide, Dropped, Ended, Forward, Refused, Ruling
+from hirules.dimse.outputs import Abort, Answer, Buffer, Completed, Decide, Dropped, Ended, Forward, Refused, Ruling, Settle
 from hirules.dimse.pdu import abort_pdu
 from hirules.dimse.ruling import Desk
 from hirules.dimse.transport import finish_sending, send
@@ -79,6 +79,10 @@ class Pump:
                     self._desk.complete(output)
                 case Refused():
                     self._desk.refused(output)
+                case Settle(move, expected, seconds):
+                    if not move.settled(expected, seconds):
+                        log.warning("C-MOVE to %s: its final response came before its instances were answered", move.destination.ae_title)
+                    move.close()
                 case Dropped(why):
                     log.warning("dropped: %s", why)
                 case Abort(reason, why):

@@ -33,5 +33,7 @@ class Relay:
             sent = flow.exchange.conversation.sent
             while sent:
                 _, request = sent.popitem()
+                if request.move is not None:
+                    request.move.close()
                 if request.decision is not None:
                     yield Completed(request.decision, request.outcome(ended))

@@ -13,6 +13,7 @@ from typing import Protocol, runtime_checkable
 import msgspec
 
 from hirules.dimse.association import Association
+from hirules.dimse.destinations import Destinations, NotRouted
 from hirules.dimse.message import C_FIND_RQ, C_GET_RQ, C_MOVE_RQ, N_GET_RQ, Command
 from hirules.dimse.options import Options
 from hirules.dimse.outputs import Completed, Message, Refused, Ruling
@@ -57,11 +58,12 @@ LookupOf = Callable[[Association], Lookup]
 class Desk:
     """Rules on the requests of one association."""
 
-    def __init__(self, gate: Gate, options: Options, association: Association, lookup: Lookup | None = None) -> None:
+    def __init__(self, gate: Gate, options: Options, association: Association, lookup: Lookup | None = None, destinations: Destinations | None = None) -> None:
         self._gate = gate
         self._options = options
         self._association = association
         self._lookup = lookup
+        self._destinations = destinations
 
     def rule(self, message: Message) -> Ruling:
         """Decide ``message``. Never raises: what cannot be decided is refused."""
@@ -92,7 +94,16 @@ class Desk:
             status = UNABLE_TO_PROCESS if command.field in _NO_MATCH and command.field != N_GET_RQ else PROCESSING_FAILURE
             why = "the rewritten request cannot be sent"
             return msgspec.structs.replace(self._answer(command, decision, status, why), why=why)
+        if command.field == C_MOVE_RQ and self._destinations is not None:
+            return self._routed(command, changed, data, decision, self._destinations)
         return Ruling(decision=decision, command=changed.raw, data=data)
+
+    def _routed(self, command: Command, changed: Command, data: bytes | None, decision: Decision, destinations: Destinations) -> Ruling:
+        """A permitted C-MOVE on the way that its destination has."""
+        way = destinations.route(changed, decision, self._association, self._options)
+        if isinstance(way, NotRouted):
+            return msgspec.structs.replace(self._answer(command, decision, way.status, way.why), why=way.why)
+        return Ruling(decision=decision, command=way.command, data=data, move=way.move, told=way.told)
 
     def _request(self, message: Message, data: bytes | None) -> Request | Refusal:
         asking = "c-get" if message.retrieving else None
