@@ -71,7 +71,7 @@ class Outstanding(msgspec.Struct):
             found["matches"] = self.matches
         if self.field == C_GET_RQ:
             found["instances"] = self.instances
-        if self.move is not None:
+        if self.field == C_MOVE_RQ and self.move is not None:
             found["instances"] = self.move.instances
         return {**found, "ended": ended} if ended else found
 

@@ -70,6 +70,11 @@ def reject_pdu(result: int, source: int, reason: int) -> bytes:
     return struct.pack(">BxIBBBB", A_ASSOCIATE_RJ, 4, 0, result, source, reason)
 
 
+def release_request_pdu() -> bytes:
+    """A-RELEASE-RQ (§9.3.6)."""
+    return struct.pack(">BxII", A_RELEASE_RQ, 4, 0)
+
+
 def release_reply_pdu() -> bytes:
     """A-RELEASE-RP (§9.3.7)."""
     return struct.pack(">BxII", A_RELEASE_RP, 4, 0)

@@ -8,6 +8,8 @@ import threading
 import time
 from collections.abc import Callable
 
+from hirules.dimse.destinations import Destinations
+from hirules.dimse.moves import Moves
 from hirules.dimse.options import Options
 from hirules.dimse.ruling import Gate, LookupOf
 from hirules.dimse.session import Session
@@ -34,6 +36,9 @@ class Gateway:
         self._gate = gate
         self._options = options
         self._lookup_of = lookup_of
+        self.moves = Moves()
+        """The C-MOVEs that go through, of all associations."""
+        self._destinations = Destinations(options, self.moves)
         self._listener: socket.socket | None = None
         self._lock = threading.Lock()
         self._sessions: dict[Session, threading.Thread] = {}
@@ -99,7 +104,7 @@ class Gateway:
             self._serve(peer, (str(address[0]), int(address[1])))
 
     def _serve(self, peer: socket.socket, address: tuple[str, int]) -> None:
-        session = Session(peer, address, self._gate, self._options, self._lookup_of)
+        session = Session(peer, address, self._gate, self._options, self._lookup_of, self._destinations)
         with self._lock:
             below = len(self._sessions) < self._options.associations
             if not below and self._rejections >= _REJECTIONS:

@@ -22,14 +22,14 @@ _SAME_STRUCTURE = Unknown("it has another structure than expected")
 
 
 def narrows_get(request: Request) -> bool:
-    """Whether it is a C-STORE that a permitted C-GET brings: it only narrows what the C-GET was granted."""
-    return request.action == "c-store" and request.request.get("action") == "c-get"
+    """Whether it is a C-STORE that a permitted C-GET brings, or a C-MOVE through the gateway: it only narrows what that one was granted."""
+    return request.action == "c-store" and request.request.get("action") in ("c-get", "c-move")
 
 
 def asking_action(request: Request) -> object:
     """The action; for ``answer``, ``release`` and the C-STORE of a C-GET the one that asked for what leaves."""
     if narrows_get(request):
-        return "c-get"
+        return request.request["action"]
     if request.action not in _OF_OTHERS:
         return request.action
     told = request.request.get("action")
