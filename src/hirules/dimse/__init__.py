@@ -7,9 +7,26 @@ message   command sets (PS3.7 Annex E)   ruling       a held request â†’ gate â†
 association, negotiation                 what was agreed, and what is changed in it on the way
 translate, identifier, retrieve          messages as requests of the policy, and back
 response  the answer of a refusal        archive      the embedded upstream
+handlers  guard: the same decisions in a pynetdicom program of others; pynetdicom_seam, its private API
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from hirules.dimse.options import Options
 from hirules.dimse.server import Gateway
 
-__all__ = ["Gateway", "Options"]
+if TYPE_CHECKING:
+    from hirules.dimse.handlers import guard
+
+__all__ = ["Gateway", "Options", "guard"]
+
+
+def __getattr__(name: str) -> Any:
+    if name != "guard":
+        raise AttributeError(f"module `hirules.dimse` has no attribute `{name}`")
+    from hirules.dimse.handlers import guard  # loads pynetdicom, which the gateway does without
+
+    globals()[name] = guard
+    return guard

@@ -1,0 +1,419 @@
+"""Guard the handlers of a pynetdicom program: each request is decided before they see it.
+
+    association ─▶ pynetdicom's own checks ─▶ decided ─▶ accepted
+    request ─▶ read strictly ─▶ Desk (translate, gate, refuse) ─▶ pynetdicom's service class ─▶ the program's handler
+                                                             └▶ answer, and the service class never hears of it
+    response ─▶ counted, and in the record when it is the final one
+
+It is the gateway's desk: the same requests, the same refusals. The seam into pynetdicom is
+``hirules.dimse.pynetdicom_seam``. Rule: a handler of the list is called for a decided request only;
+should the seam be missing, it raises, and pynetdicom answers a failure.
+
+The guard is cooperative: code of the same process can go around it. A boundary is a process of its own,
+the gateway.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import ssl
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from io import BytesIO
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+from pynetdicom import evt
+
+from hirules.dimse import pynetdicom_seam
+from hirules.dimse.association import Association, AssociationError, Context, decode_request
+from hirules.dimse.conversation import CANCELLABLE, PENDING, Conversation, Mistake, Outstanding, too_large
+from hirules.dimse.message import C_CANCEL_RQ, C_ECHO_RQ, C_GET_RQ, RESPONSE, Command, CommandError, parse_command
+from hirules.dimse.options import Options
+from hirules.dimse.outputs import Completed, Message, Refused, Ruling
+from hirules.dimse.pdu import A_ASSOCIATE_RQ
+from hirules.dimse.pynetdicom_seam import Received
+from hirules.dimse.response import response
+from hirules.dimse.ruling import REJECTED, Desk, Rejection, decide_association, place_of
+from hirules.dimse.translate import SERVICES
+from hirules.facts.reads import paths_of
+from hirules.gate import Gate
+from hirules.model.decision import AssociateStatus, Decision, Status
+from hirules.model.reading import Unknown
+from hirules.model.request import Lookup, Request, replaced
+from hirules.model.status import PROCESSING_FAILURE, default_status
+from hirules.policy.ast import PolicySet
+
+if TYPE_CHECKING:
+    from pynetdicom.events import EventHandlerType
+
+log = logging.getLogger("hirules.dimse")
+
+LookupFor = Callable[[Any], Lookup]
+"""``lookup(association)`` gives the look-up for the requests of a pynetdicom association."""
+SubjectOf = Callable[[Any], Mapping[str, object]]
+"""``subject(association)`` says what else is known of the peer, by the names below ``subject.``."""
+
+_EVENTS: Mapping[str, str] = {f"EVT_{service.action.upper().replace('-', '_')}": service.action for service in SERVICES.values()}
+"""The intervention events that are requests, and their actions."""
+_COUNTS = tuple(f"NumberOf{kind}Suboperations" for kind in ("Completed", "Failed", "Warning"))
+
+
+class NotDecided(RuntimeError):
+    """A guarded handler was called for a request that nobody decided."""
+
+
+class Choices(msgspec.Struct, frozen=True):
+    """What the program chose when it called :func:`guard`."""
+
+    lookup: LookupFor | None = None
+    subject: SubjectOf | None = None
+    strict_identifier: bool = False
+    strict_status: bool = False
+    preserve_ae_title_case: bool = False
+
+
+def guard(
+    evt_handlers: Iterable[EventHandlerType],
+    gate: Gate,
+    *,
+    lookup: LookupFor | None = None,
+    subject: SubjectOf | None = None,
+    strict_identifier: bool = False,
+    strict_status: bool = False,
+    preserve_ae_title_case: bool = False,
+) -> list[EventHandlerType]:
+    """The list to give to ``AE.start_server`` or ``AE.associate`` in the place of ``evt_handlers``.
+
+    ``lookup``   gives the look-up for an association's requests; without it ``resource`` is unknown, and the law decides
+    ``subject``  adds to who asks: verified roles, claims; it is asked for every request
+    ``strict_identifier``, ``strict_status``, ``preserve_ae_title_case``  as in the gateway's options
+
+    Raises ``UnsupportedVersion`` (a ``RuntimeError``) for another pynetdicom than those of ``pynetdicom_seam.SUPPORTED``, and ``ValueError``
+    for a list that is guarded already, and for a policy set with rules that the guard cannot enforce.
+    """
+    pynetdicom_seam.check_version()
+    if why := _not_enforceable(gate.policies):
+        raise ValueError(why)
+    given: list[tuple[Any, ...]] = [tuple(item) for item in evt_handlers]
+    if any(isinstance(item[1], _Opened) for item in given):
+        raise ValueError("the handlers are guarded already")
+    pynetdicom_seam.log_no_identifiers()
+    choices = Choices(lookup, subject, strict_identifier, strict_status, preserve_ae_title_case)
+    # the first to hear of a connection: what another handler raises there would end the notification
+    guarded: list[Any] = [(evt.EVT_CONN_OPEN, _Opened(gate, choices))]
+    for event, handler, *args in given:
+        wrap = _decided if event.name in _EVENTS else _identified if event is evt.EVT_USER_ID else None
+        guarded.append((event, handler if wrap is None else wrap(event.name, handler), *args))
+    return guarded
+
+
+def _decided(event_name: str, handler: Callable[..., Any]) -> Callable[..., Any]:
+    action = _EVENTS[event_name]
+
+    @functools.wraps(handler)
+    def decided(event: Any, *args: Any) -> Any:
+        if pynetdicom_seam.decided_as(event.request) != action:
+            raise NotDecided(f"a request that was not decided as `{action}`")
+        return handler(event, *args)
+
+    return decided
+
+
+def _identified(event_name: str, handler: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(handler)
+    def identified(event: Any, *args: Any) -> Any:
+        answer = handler(event, *args)
+        watch = pynetdicom_seam.watch_of(event.assoc)
+        if watch is not None:
+            watch.verified = bool(answer[0])
+        return answer
+
+    return identified
+
+
+class _Opened:
+    """The handler of ``EVT_CONN_OPEN``: puts a :class:`Guarded` on the new association."""
+
+    __name__ = "guard"  # pynetdicom's log names handlers
+
+    def __init__(self, gate: Gate, choices: Choices) -> None:
+        self._gate = gate
+        self._choices = choices
+
+    def __call__(self, event: Any) -> None:
+        pynetdicom_seam.install(event.assoc, Guarded(event.assoc, self._gate, self._choices))
+
+
+class _Table(NamedTuple):
+    """``requests`` are those that the peer makes, ``stores`` those that it makes for a C-GET of the program."""
+
+    desk: Desk
+    requests: Conversation
+    stores: Conversation
+
+
+class Guarded:
+    """One association. Its requests are served one after the other, but for an N-EVENT-REPORT, which pynetdicom serves beside them."""
+
+    def __init__(self, association: Any, gate: Gate, choices: Choices) -> None:
+        self._association = association
+        self._choices = choices
+        self._asking = _Asking(self, gate)
+        self._pdu = b""
+        self._agreed: tuple[Association, Options] | None = None
+        self._made: _Table | None = None
+        self._making = threading.Lock()
+        self._decision: Decision | None = None
+        self.verified = False
+        """The program's handler of ``EVT_USER_ID`` verified the user identity."""
+
+    # -- the association --------------------------------------------------------------------------
+
+    def requested(self, pdu: bytes) -> None:
+        """The A-ASSOCIATE-RQ, as it came."""
+        self._pdu = pdu
+
+    def rejection(self) -> AssociateStatus | None:
+        """Why the association is rejected; ``None``: it is accepted."""
+        try:
+            decision = self._decide_association()
+        except AssociationError as error:
+            log.info("an association is not made: %s", error)
+            return AssociateStatus(1, error.source, error.reason)
+        except Exception as error:  # noqa: BLE001 - whatever fails before the decision, there is no association
+            log.error("an association could not be decided: %s", place_of(error))
+            return REJECTED
+        if isinstance(decision, Rejection):
+            log.info("an association is not made: %s", decision.why)
+            return decision.status
+        self._decision = decision
+        return None
+
+    def accepted(self) -> None:
+        """The A-ASSOCIATE-AC was sent."""
+        if self._made is not None and self._decision is not None:
+            self._made.desk.complete(Completed(self._decision, {"accepted": True}))
+
+    def _decide_association(self) -> Decision | Rejection:
+        pdu, requestor = self._pdu, self._association.requestor
+        if pdu[:1] != bytes([A_ASSOCIATE_RQ]):
+            raise AssociationError("no A-ASSOCIATE-RQ")
+        asked = decode_request(pdu, requestor.address, requestor.port)
+        contexts = dict(asked.contexts)
+        for accepted in self._association.accepted_contexts:
+            # the roles are the acceptor's there, and the requestor's here
+            contexts[accepted.context_id] = msgspec.structs.replace(
+                contexts[accepted.context_id], transfer_syntax=str(accepted.transfer_syntax[0]), scu_role=accepted.as_scp, scp_role=accepted.as_scu
+            )
+        self._agreed = msgspec.structs.replace(asked, contexts=contexts, accepted=True), self._options(asked.called_ae_title, "", "")
+        self._table()  # a look-up that cannot be made must show before the association stands
+        return decide_association(self._asking, *self._agreed)
+
+    def _table(self) -> _Table:
+        """Where requests are ruled on; made when the association stands."""
+        with self._making:
+            if self._made is not None:
+                return self._made
+            if self._agreed is None:
+                if self._association.is_acceptor:
+                    raise NotDecided("an association that was not decided")
+                self._agreed = self._requested_by_us()
+            association, options = self._agreed
+            lookup = None if self._choices.lookup is None else self._choices.lookup(self._association)
+            by_us = not self._association.is_acceptor
+            requests, stores = _conversation(association, options, by_us), _conversation(association, options, by_us)
+            # PS3.4 §C.4.3: the peer stores what the program asked for by a C-GET on this association
+            stores.other.sent[0] = Outstanding(C_GET_RQ, 0, None)
+            self._made = _Table(Desk(self._asking, options, association, lookup), requests, stores)
+            return self._made
+
+    def _requested_by_us(self) -> tuple[Association, Options]:
+        """An association that the program itself asked for: its peer is what the gateway calls the upstream."""
+        requestor, acceptor = self._association.requestor, self._association.acceptor
+        contexts = {
+            accepted.context_id: Context(
+                accepted.context_id, str(accepted.abstract_syntax), str(accepted.transfer_syntax[0]), (), bool(accepted.as_scu), bool(accepted.as_scp)
+            )
+            for accepted in self._association.accepted_contexts
+        }
+        association = Association(
+            requestor.ae_title, acceptor.ae_title, contexts, requestor.address, requestor.port, upstream_ae_title=acceptor.ae_title, accepted=True
+        )
+        return association, self._options(requestor.ae_title, acceptor.ae_title, acceptor.address)
+
+    def _options(self, ae_title: str, peer: str, host: str) -> Options:
+        choices = self._choices
+        return Options(
+            ae_title=ae_title, upstream_ae_title=peer, upstream_host=host, upstream_port=0, strict_identifier=choices.strict_identifier,
+            strict_status=choices.strict_status, preserve_ae_title_case=choices.preserve_ae_title_case,
+        )  # fmt: skip
+
+    # -- its requests -----------------------------------------------------------------------------
+
+    def serve(self, received: Received | None, primitive: Any, context: int, carry_out: Callable[[], None], *, retrieving: bool) -> None:
+        """Decide, then answer or ``carry_out``."""
+        try:
+            self._serve(received, primitive, context, carry_out, retrieving)
+        except Exception as error:  # noqa: BLE001 - it is pynetdicom's thread: what is raised there would end it without an answer
+            log.error("association %s: a request could not be served: %s", self._association.name, place_of(error))
+            self._association.abort()
+
+    def _serve(self, received: Received | None, primitive: Any, context: int, carry_out: Callable[[], None], retrieving: bool) -> None:
+        table = self._table()
+        conversation = table.stores if retrieving else table.requests
+        if received is None:
+            log.warning("association %s: a response without a request is dropped", self._association.name)
+            return
+        try:
+            command, mistake = parse_command(received.command), None
+        except CommandError as error:
+            if {"CommandField", "CommandDataSetType", "MessageID"} & error.ambiguous:
+                raise
+            command, mistake = Command(error.values, received.command), Mistake(error.status, str(error))
+        if command.field & RESPONSE or command.field == C_CANCEL_RQ:
+            log.warning("association %s: a message that is no request is dropped", self._association.name)
+            return
+        if "MessageID" not in command.values or "CommandDataSetType" not in command.values or not conversation.usable(context):
+            raise NotDecided("a request that cannot be answered")
+        message = Message(command, conversation.contexts[context], received.data if command.has_data_set else None, conversation.from_upstream, retrieving)
+        mistake = mistake or conversation.mistake(command, context)
+        if mistake is None and len(received.data) > conversation.cap(command):
+            mistake = too_large(command)
+        if mistake is not None:
+            table.desk.refused(Refused(message, mistake.status, mistake.why))
+            pynetdicom_seam.answer(self._association, primitive, response(command, mistake.status, mistake.why), context)
+        elif command.field == C_ECHO_RQ:
+            carry_out()
+        else:
+            self._decide(message, primitive, carry_out, conversation)
+
+    def _decide(self, message: Message, primitive: Any, carry_out: Callable[[], None], conversation: Conversation) -> None:
+        desk = self._table().desk
+        command, context = message.command, message.context.id
+        service = SERVICES[command.field]
+        ruling = desk.rule(message if service.held else msgspec.structs.replace(message, data=None))
+        if ruling.command is not None:
+            ruling = self._rewritten(ruling, message, primitive)
+        if ruling.command is None:
+            assert ruling.answer is not None
+            pynetdicom_seam.answer(self._association, primitive, ruling.answer, context)
+            if ruling.decision is not None:
+                desk.complete(Completed(ruling.decision, {"Status": ruling.status, **({"ended": ruling.why} if ruling.why else {})}))
+            return
+        pynetdicom_seam.mark_decided(primitive, service.action)
+        conversation.register(command, context, ruling.decision)
+        try:
+            carry_out()
+        finally:
+            finished = conversation.sent.pop(_number(command))
+            if ruling.decision is not None:
+                desk.complete(Completed(ruling.decision, finished.outcome("" if finished.status is not None else "without a final response")))
+
+    def _rewritten(self, ruling: Ruling, message: Message, primitive: Any) -> Ruling:
+        """``ruling`` with the primitive made what it forwards; a refusal where pynetdicom does not take that."""
+        assert ruling.command is not None
+        service = SERVICES[message.command.field]
+        try:
+            pynetdicom_seam.rewrite(primitive, message.command.raw, ruling.command)
+            if service.data_set is not None and ruling.data is not message.data:
+                setattr(primitive, service.data_set, BytesIO(ruling.data or b""))
+        except Exception as error:  # noqa: BLE001 - pynetdicom's setters; half of it may have been set, and nobody sees it
+            why = "the rewritten request cannot be made"
+            log.warning("association %s: %s: %s", self._association.name, why, place_of(error))
+            answer = response(message.command, PROCESSING_FAILURE, why)
+            return Ruling(decision=ruling.decision, answer=answer, status=PROCESSING_FAILURE, why=why)
+        return ruling
+
+    def responded(self, primitive: Any) -> None:
+        """Take a response into account."""
+        field = pynetdicom_seam.FIELDS.get(type(primitive).__name__)
+        number = primitive.MessageIDBeingRespondedTo
+        found = () if self._made is None else (self._made.requests.sent.get(number), self._made.stores.sent.get(number))
+        request = next((one for one in found if one is not None and one.field == field), None)
+        if request is None:
+            return
+        if primitive.Status in PENDING and field in CANCELLABLE:
+            request.matches += 1
+            return
+        request.status = primitive.Status
+        request.counts = {name: value for name in _COUNTS if (value := getattr(primitive, name, None)) is not None}
+        request.instances = sum(request.counts.get(f"NumberOf{kind}Suboperations", 0) for kind in ("Completed", "Warning"))
+
+    # -- who asks ---------------------------------------------------------------------------------
+
+    def known(self, request: Request) -> Request:
+        """``request`` with what only the program knows of the peer."""
+        added: dict[str, object] = {}
+        if self.verified and self._agreed is not None:
+            identity = self._agreed[0].user_identity
+            if identity is not None and identity.type in (1, 2):
+                added["user"] = _user_name(identity.primary)
+        if self._choices.subject is not None:
+            added.update(self._choices.subject(self._association))
+        if added:
+            request = replaced(request, subject={**request.subject, **added})
+        if isinstance(pynetdicom_seam.socket_of(self._association), ssl.SSLSocket):
+            request = replaced(request, context={**request.context, "transport": "dimse+tls"})
+        return request
+
+
+class _Asking:
+    """The gate as the desk asks it: with what the program knows, and with no rule that would be ignored."""
+
+    def __init__(self, guarded: Guarded, gate: Gate) -> None:
+        self._guarded = guarded
+        self._gate = gate
+        self._seen: tuple[PolicySet, str] | None = None
+
+    def check(self, request: Request) -> Decision:
+        """Decide and record."""
+        request = self._guarded.known(request)
+        policies = self._gate.policies
+        if self._seen is None or self._seen[0] is not policies:
+            # the gate may have reloaded since `guard`
+            self._seen = policies, _not_enforceable(policies)
+        if self._seen[1]:
+            return self._gate.refuse(request, default_status(request.action), "a rule that the guard cannot enforce")
+        return self._gate.check(request)
+
+    def refuse(self, request: Request, status: Status, reason: str) -> Decision:
+        """Record a refusal before any rule."""
+        return self._gate.refuse(self._guarded.known(request), status, reason)
+
+    def complete(self, decision: Decision, outcome: Mapping[str, object]) -> None:
+        """Record how it ended."""
+        self._gate.complete(decision, outcome)
+
+
+def _not_enforceable(policies: PolicySet) -> str:
+    """Why ``policies`` cannot be enforced here; empty when they can. A rule is never ignored."""
+    for rule in policies.rules:
+        if rule.mode == "off":
+            continue
+        disclosed = sorted({"answer", "release"} & rule.on)
+        if disclosed:
+            return f"the guard cannot enforce `{rule.id}`: `{disclosed[0]}` is not decided in this version; `mode: off` leaves the rule out"
+        if "c-store" in rule.on and any(path.root == "instance" for path, _ in paths_of(rule)):
+            return f"the guard cannot enforce `{rule.id}`: what arrives by `c-store` is not read in this version; `mode: off` leaves the rule out"
+    return ""
+
+
+def _conversation(association: Association, options: Options, by_us: bool) -> Conversation:
+    conversation = Conversation(association, options, from_upstream=by_us)
+    conversation.other = Conversation(association, options, from_upstream=not by_us)
+    return conversation
+
+
+def _number(command: Command) -> int:
+    number = command.values["MessageID"]
+    assert isinstance(number, int)
+    return number
+
+
+def _user_name(primary: bytes) -> object:
+    try:
+        return primary.decode("utf-8")  # PS3.7 §D.3.3.7
+    except UnicodeDecodeError:
+        return Unknown("the user identity is no UTF-8")
