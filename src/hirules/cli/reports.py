@@ -70,12 +70,13 @@ def _sarif(findings: Sequence[Finding]) -> dict[str, object]:
     }
 
 
-def _annotation(found: Finding) -> str:
-    # https://docs.github.com/en/actions/reference/workflow-commands-for-github-actions
-    def escaped(text: str, property_: bool = False) -> str:
-        text = text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-        return text.replace(":", "%3A").replace(",", "%2C") if property_ else text
+def escaped(text: str, property_: bool = False) -> str:
+    """``text`` in a workflow command of GitHub, there as a property's value (docs.github.com, Workflow commands)."""
+    text = text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return text.replace(":", "%3A").replace(",", "%2C") if property_ else text
 
+
+def _annotation(found: Finding) -> str:
     kind = "error" if found.is_error else "warning"
     return f"::{kind} file={escaped(found.file, True)},line={found.line},col={found.column},title={escaped(found.code, True)}::{escaped(_sentence(found))}"
 

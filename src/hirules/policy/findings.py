@@ -85,6 +85,12 @@ CODES: dict[str, str] = {
     "plugin": "a plugin cannot be loaded, or adds a name that exists",
     "requirement": "a requirement of the set that is not loaded in that version",
     "audit": "the record cannot be written",
+    "no-test": "a file of tests without a test",
+    "duplicate-test": "two tests of one file have the same name",
+    "unknown-fixture": "a fixture that the file does not have",
+    "unknown-rule": "a rule or an exception that the set does not have",
+    "test-file": "the file of a test cannot be used",
+    "two-readings": "a request that can be read in two ways, which is refused before any rule",
     "not-enforceable": "a rule that the gateway of this version cannot enforce",
 }
 """Every code with one sentence on what it is about."""

@@ -20,11 +20,17 @@ from hirules.policy.edits import EDITS
 from hirules.policy.findings import Finding
 from hirules.policy.operators import OPERATORS
 from hirules.policy.schema import Schema, policy_schema, policy_set_schema
+from hirules.policy.schema_tests import policy_test_schema
 
 
 def against_set_schema(source: Source) -> tuple[Finding, ...]:
     """The finding of a `set.yaml` that does not satisfy its schema."""
     return tuple(_check(source, *_set_schema()))
+
+
+def against_test_schema(source: Source) -> tuple[Finding, ...]:
+    """The finding of a file of tests that does not satisfy its schema, which holds for what plugins and sets add, too."""
+    return tuple(_check(source, *_test_schema()))
 
 
 def against_schema(tables: Tables) -> Callable[[Source], tuple[Finding, ...]]:
@@ -46,6 +52,11 @@ def _default_schema() -> tuple[Callable[[Any], bool], Schema]:
 @cache
 def _set_schema() -> tuple[Callable[[Any], bool], Schema]:
     return _compiled(policy_set_schema())
+
+
+@cache
+def _test_schema() -> tuple[Callable[[Any], bool], Schema]:
+    return _compiled(policy_test_schema(VOCABULARY))
 
 
 def _compiled(schema: Schema) -> tuple[Callable[[Any], bool], Schema]:
