@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 
 from hirules.dimse.association import Association, Context
+from hirules.dimse.ledger import Ledger
 from hirules.dimse.message import (
     C_ECHO_RQ,
     C_FIND_RQ,
@@ -63,6 +64,8 @@ class Outstanding(msgspec.Struct):
     """Of a C-MOVE that goes through."""
     told: Mapping[str, object] = {}
     """What the outcome says beside status and counts."""
+    ledger: Ledger | None = None
+    """Of a C-GET or a C-MOVE."""
 
     def outcome(self, ended: str = "") -> Mapping[str, object]:
         """What completes the record; ``ended`` says why there is no final status."""
@@ -73,6 +76,8 @@ class Outstanding(msgspec.Struct):
             found["instances"] = self.instances
         if self.field == C_MOVE_RQ and self.move is not None:
             found["instances"] = self.move.instances
+        if self.ledger is not None:
+            found.update(self.ledger.told())
         return {**found, "ended": ended} if ended else found
 
 
@@ -156,7 +161,8 @@ class Conversation:
         """``command`` is about to be forwarded."""
         number = command.values["MessageID"]
         assert isinstance(number, int)
-        self.sent[number] = Outstanding(command.field, context, decision, counts={})
+        ledger = Ledger() if command.field in (C_GET_RQ, C_MOVE_RQ) else None
+        self.sent[number] = Outstanding(command.field, context, decision, counts={}, ledger=ledger)
 
     def routed(self, command: Command, move: Move | None, told: Mapping[str, object]) -> None:
         """The C-MOVE that was registered takes a way of its own."""
