@@ -3,10 +3,10 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from hirules.dimse.association import decode_request
-from hirules.dimse.negotiation import acceptance_downstream, calls_us, canonical_ae_title, request_upstream
+from hirules.dimse.association import decode_acceptance, decode_request
+from hirules.dimse.negotiation import acceptance_downstream, canonical_ae_title, request_upstream, with_identity_response, without_identity
 from hirules.dimse.options import Options
-from tests.dimse.associations import CT, FIND, GET, acceptance, extended, request, window
+from tests.dimse.associations import CT, FIND, GET, acceptance, extended, identity, request, window
 from tests.dimse.wire import OPTIONS
 
 
@@ -67,6 +67,28 @@ def test_the_client_gets_the_acceptance_with_its_own_titles() -> None:
     assert changed(accepted, handed) <= set(range(10, 42))
 
 
-def test_only_our_own_title_is_called() -> None:
-    assert calls_us(decode_request(request(called="gate")), OPTIONS)
-    assert not calls_us(decode_request(request(called="GATE2")), OPTIONS)
+PASSCODE = b"a passcode"
+
+
+@pytest.mark.parametrize("more", [(), (identity(2, b"ada", PASSCODE),), (window(0, 0), identity(5, b"a.b.c"), extended(FIND, b"\1\1"))])
+def test_the_identity_is_taken_out_and_nothing_else(more: tuple[object, ...]) -> None:
+    pdu = request(*more)
+    cleared = without_identity(pdu)
+    left = decode_request(cleared)
+    assert left.user_identity is None
+    assert PASSCODE not in cleared
+    assert msgspec.structs.replace(decode_request(pdu), user_identity=None, window_offset=0, extended=()) == msgspec.structs.replace(
+        left, window_offset=0, extended=()
+    )
+    assert len(cleared) == 6 + int.from_bytes(cleared[2:6], "big")
+    if not more:
+        assert cleared == pdu
+
+
+def test_a_positive_response_is_added_once() -> None:
+    asked = decode_request(request())
+    for answer in (b"", b"a server ticket"):
+        accepted = with_identity_response(acceptance(), answer)
+        assert decode_acceptance(accepted, asked) == decode_acceptance(acceptance(), asked)
+        assert accepted.endswith(b"\x59\0" + (len(answer) + 2).to_bytes(2, "big") + len(answer).to_bytes(2, "big") + answer)
+        assert with_identity_response(accepted, b"another") == accepted

@@ -80,8 +80,15 @@ class Association(msgspec.Struct, frozen=True):
     asynchronous_window: tuple[int, int] | None = None
     window_offset: int = 0
     user_identity: UserIdentity | None = None
+    """Without its secrets once it was verified."""
     extended: tuple[ExtendedNegotiation, ...] = ()
     accepted: bool = False
+    upstream: str = ""
+    """The name of the upstream that it goes to."""
+    transport: str = "dimse"
+    """``dimse`` or ``dimse+tls``."""
+    proven: Mapping[str, object] = {}
+    """What was verified of the client, by the names below ``subject.``: ``tls``, ``user``, ``roles``, ``claims``."""
 
     def __repr__(self) -> str:
         return f"Association({self.calling_ae_title!r}, {len(self.contexts)} contexts)"

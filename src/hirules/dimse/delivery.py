@@ -10,7 +10,6 @@ Rule: nothing leaves to a destination but what an outstanding, permitted C-MOVE 
 from __future__ import annotations
 
 import logging
-import socket
 import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -29,7 +28,7 @@ from hirules.dimse.pdu import abort_pdu, reject_pdu, release_reply_pdu
 from hirules.dimse.pump import Lane
 from hirules.dimse.ruling import Desk, Gate, Rejection, decide_association, place_of
 from hirules.dimse.translate import Refusal, request_of
-from hirules.dimse.transport import BUFFER_SIZE, acknowledge_now, cut, drain, established
+from hirules.dimse.transport import BUFFER_SIZE, Peer, acknowledge_now, cut, drain, established
 from hirules.model.status import NOT_AUTHORIZED, SOP_CLASS_NOT_SUPPORTED
 
 log = logging.getLogger("hirules.dimse")
@@ -42,7 +41,7 @@ OTHER_CONTEXT = "the destination did not accept this context"
 class Delivery:
     """See the module's own page. ``run`` returns when everything but ``peer`` is closed."""
 
-    def __init__(self, peer: socket.socket, request: bytes, association: Association, gate: Gate, options: Options, moves: Moves) -> None:
+    def __init__(self, peer: Peer, request: bytes, association: Association, gate: Gate, options: Options, moves: Moves) -> None:
         self._peer = peer
         self._request = request
         self._asked = association

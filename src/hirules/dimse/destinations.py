@@ -84,7 +84,8 @@ class Destinations:
 
 
 def _ours(options: Options) -> tuple[str, ...]:
-    return (options.ae_title,) if options.move_ae_title is None else (options.ae_title, options.move_ae_title)
+    titles = (options.ae_title, *(title for upstream in options.upstreams for title in upstream.called))
+    return titles if options.move_ae_title is None else (*titles, options.move_ae_title)
 
 
 def _changed(command: Command, **values: object) -> bytes:

@@ -10,6 +10,7 @@ same on both legs, so nothing is transcoded.
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 
 from hirules.dimse.association import Association
 from hirules.dimse.options import Options
@@ -18,17 +19,15 @@ from hirules.dimse.sop_classes import QUERIES, RETRIEVES
 CALLED = slice(10, 26)
 CALLING = slice(26, 42)
 """Where PS3.8 Table 9-11 has the AE titles; an A-ASSOCIATE-AC has them at the same places (Table 9-17)."""
+USER_INFORMATION, IDENTITY, IDENTITY_RESPONSE = 0x50, 0x58, 0x59
+_FIXED = 74
+"""Length of both up to their first item."""
 
 
 def canonical_ae_title(title: str, options: Options) -> str:
     """The form that was decided is the form that is forwarded (LANGUAGE: AE titles)."""
     stripped = title.strip()
     return stripped if options.preserve_ae_title_case else stripped.upper()
-
-
-def calls_us(association: Association, options: Options) -> bool:
-    """Whether the called AE title is the gateway's."""
-    return association.called_ae_title.upper() == options.ae_title.strip().upper()
 
 
 def request_upstream(pdu: bytes, association: Association, options: Options) -> bytes:
@@ -50,6 +49,44 @@ def request_upstream(pdu: bytes, association: Association, options: Options) -> 
 def acceptance_downstream(pdu: bytes, request: bytes) -> bytes:
     """The A-ASSOCIATE-AC as the client gets it: with the AE titles of its own ``request`` (PS3.8 Table 9-17)."""
     return pdu[: CALLED.start] + request[CALLED.start : CALLING.stop] + pdu[CALLING.stop :]
+
+
+def without_identity(pdu: bytes) -> bytes:
+    """The A-ASSOCIATE-RQ without the user identity (PS3.7 §D.3.3.7): passcodes and tokens are for the gateway."""
+    return _with_user_information(pdu, lambda items: b"".join(item for item in items if item[0] != IDENTITY))
+
+
+def with_identity_response(pdu: bytes, response: bytes) -> bytes:
+    """The A-ASSOCIATE-AC with a positive response to the user identity (PS3.7 Table D.3-15), unless the upstream gave one."""
+
+    def answered(items: list[bytes]) -> bytes:
+        given = any(item[0] == IDENTITY_RESPONSE for item in items)
+        added = b"" if given else struct.pack(">BxHH", IDENTITY_RESPONSE, len(response) + 2, len(response)) + response
+        return b"".join(items) + added
+
+    return _with_user_information(pdu, answered)
+
+
+def _with_user_information(pdu: bytes, change: Callable[[list[bytes]], bytes]) -> bytes:
+    """``pdu``, which was decoded, with other items in its user information, and the lengths around it."""
+    parts = []
+    for item in _split(pdu[_FIXED:]):
+        if item[0] == USER_INFORMATION:
+            inside = change(_split(item[4:]))
+            item = struct.pack(">BxH", USER_INFORMATION, len(inside)) + inside
+        parts.append(item)
+    body = pdu[6:_FIXED] + b"".join(parts)
+    return pdu[:2] + struct.pack(">I", len(body)) + body
+
+
+def _split(items: bytes) -> list[bytes]:
+    """Each item whole."""
+    found = []
+    while items:
+        size = 4 + int.from_bytes(items[2:4], "big")
+        found.append(items[:size])
+        items = items[size:]
+    return found
 
 
 def _cleared(uid: str, options: Options) -> list[int]:

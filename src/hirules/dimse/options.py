@@ -26,6 +26,19 @@ class Destination(msgspec.Struct, frozen=True):
         return bool(self.host)
 
 
+class Upstream(msgspec.Struct, frozen=True, kw_only=True):
+    """One of several archives; ``called`` are the AE titles under which the gateway answers for it."""
+
+    name: str
+    ae_title: str
+    host: str
+    port: int
+    called: tuple[str, ...] = ()
+    calling_ae_title: str | None = None
+    lookup_nodes: tuple[str, ...] = ()
+    """As the one of :class:`Options`."""
+
+
 class Options(msgspec.Struct, frozen=True, kw_only=True):
     """Names follow the configuration file. Sizes are bytes, times are seconds."""
 
@@ -40,6 +53,10 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     upstream_port: int
     calling_ae_title: str | None = None
     """What the upstream sees; ``None`` is the client's own title, in the form that was decided."""
+    upstream: str = "default"
+    """The name of this upstream."""
+    upstreams: tuple[Upstream, ...] = ()
+    """The others: :func:`hirules.dimse.upstreams.toward` makes the options of each."""
 
     # what is read strictly
     strict_identifier: bool = False
@@ -68,6 +85,19 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     decide_deliveries: Answer = False
     """A rule could decide the instances of a C-MOVE: one that is direct is refused. A function is asked each time."""
 
+    # how the upstream is asked what a request reaches
+    lookup_nodes: tuple[str, ...] = ()
+    """``AET@HOST:PORT``, asked in this order; none: the upstream itself."""
+    lookup_ae_title: str | None = None
+    """As whom. It must see at least what each client sees; ``None``: the title that the upstream sees for the client."""
+    lookup_kept: tuple[str, ...] = ()
+    """Optional keys (keywords) that the archive is known to keep: of these a zero-length answer is absent, else unknown."""
+    lookup_matches: int = 10_000
+    """Of one look-up; beyond it is unknown as a whole."""
+    lookup_associations: int = 8
+    lookup_idle: float = 5.0
+    """Seconds after which an association for look-ups that nobody uses is released."""
+
     # how much of it
     command_size: int = 64 * 1024
     identifier_size: int = 1024 * 1024
@@ -78,6 +108,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """Of a P-DATA-TF PDU; they are cut through, not held."""
     associate_length: int = 1024 * 1024
     associations: int = 100
+    associations_per_address: int = 80
+    """Connections from one address: a single one must not fill the gateway."""
+    associations_per_ae_title: int = 80
 
     # for how long
     artim_timeout: float = 30.0

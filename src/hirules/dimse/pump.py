@@ -16,7 +16,8 @@ from hirules.dimse.flow import Flow
 from hirules.dimse.outputs import Abort, Answer, Buffer, Completed, Decide, Dropped, Ended, Forward, Refused, Ruling, Settle
 from hirules.dimse.pdu import abort_pdu
 from hirules.dimse.ruling import Desk
-from hirules.dimse.transport import finish_sending, send
+from hirules.dimse.tally import Side
+from hirules.dimse.transport import Peer, finish_sending, send
 
 log = logging.getLogger("hirules.dimse")
 
@@ -24,7 +25,7 @@ log = logging.getLogger("hirules.dimse")
 class Lane:
     """What is sent to one peer."""
 
-    def __init__(self, peer: socket.socket) -> None:
+    def __init__(self, peer: Peer) -> None:
         self.peer = peer
         self.lock = threading.Lock()
         self.finished = False
@@ -45,7 +46,7 @@ class Lane:
 class Pump:
     """One direction at work: ``source``, the peer on ``side``, to ``out``. ``holds`` while a message is open on that lane."""
 
-    def __init__(self, side: str, source: socket.socket, flow: Flow, out: Lane, back: Lane, desk: Desk) -> None:
+    def __init__(self, side: Side, source: Peer, flow: Flow, out: Lane, back: Lane, desk: Desk) -> None:
         self.side = side
         self.source = source
         self.flow = flow

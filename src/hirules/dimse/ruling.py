@@ -47,7 +47,7 @@ class Gate(Protocol):
 class RecordsRefusals(Protocol):
     """A gate that also records what was refused before any rule."""
 
-    def refuse(self, request: Request, status: int, reason: str) -> Decision:
+    def refuse(self, request: Request, status: int | AssociateStatus, reason: str) -> Decision:
         """Record that ``request`` is refused, and answer the decision that says so."""
 
 
@@ -164,6 +164,16 @@ def decide_association(gate: Gate, association: Association, options: Options) -
         return decision
     status = decision.status if isinstance(decision.status, AssociateStatus) else REJECTED
     return Rejection(status, f"denied by {', '.join(decision.by) or 'default'}")
+
+
+def reject_association(gate: Gate, association: Association, options: Options, why: str) -> None:
+    """Record that ``association`` is rejected before any rule; ``why`` quotes nothing that it states."""
+    if not isinstance(gate, RecordsRefusals):
+        return
+    try:
+        gate.refuse(associate_request(association, options), REJECTED, why)
+    except Exception as error:  # noqa: BLE001 - it is rejected, whether or not that could be described
+        log.error("association %s: a rejection could not be recorded: %s", association.calling_ae_title, place_of(error))
 
 
 def place_of(error: BaseException) -> str:

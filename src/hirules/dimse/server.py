@@ -8,18 +8,17 @@ import threading
 import time
 from collections.abc import Callable
 
+from hirules.dimse.access import Access
 from hirules.dimse.destinations import Destinations
 from hirules.dimse.moves import Moves
 from hirules.dimse.options import Options
 from hirules.dimse.ruling import Gate, LookupOf
-from hirules.dimse.session import Session
+from hirules.dimse.session import LIMIT_EXCEEDED, Session
+from hirules.dimse.tally import Tally
 from hirules.dimse.transport import cut
-from hirules.model.decision import AssociateStatus
 
 log = logging.getLogger("hirules.dimse")
 
-LIMIT_EXCEEDED = AssociateStatus(2, 3, 2)
-"""Transient, by the presentation service, local limit exceeded (PS3.8 §9.3.4)."""
 _GOODBYE = 2.0
 """Seconds for the peers of an aborted association to close."""
 _REJECTIONS = 32
@@ -27,13 +26,17 @@ _REJECTIONS = 32
 
 
 class Gateway:
-    """A DIMSE gateway in front of one upstream.
+    """A DIMSE gateway in front of one upstream or several.
 
     ``lookup_of`` makes, for an association, what the gate asks for the entities that a request reaches.
+    ``access``    TLS on either leg, and who verifies users
+    ``tally``     how many there are, and were
     """
 
-    def __init__(self, gate: Gate, options: Options, lookup_of: LookupOf | None = None) -> None:
+    def __init__(self, gate: Gate, options: Options, lookup_of: LookupOf | None = None, access: Access = Access()) -> None:  # noqa: B008 - frozen
         self._gate = gate
+        self._access = access
+        self.tally = Tally()
         self._options = options
         self._lookup_of = lookup_of
         self.moves = Moves()
@@ -104,38 +107,52 @@ class Gateway:
             self._serve(peer, (str(address[0]), int(address[1])))
 
     def _serve(self, peer: socket.socket, address: tuple[str, int]) -> None:
-        session = Session(peer, address, self._gate, self._options, self._lookup_of, self._destinations)
+        session = Session(peer, address, self._gate, self._options, self._lookup_of, self._destinations, self._access, self.tally)
+        counted = self.tally.arrives(address[0], self._options.associations_per_address)
         with self._lock:
-            below = len(self._sessions) < self._options.associations
-            if not below and self._rejections >= _REJECTIONS:
-                log.warning("association %s: too many connections", address[0])
-                peer.close()
+            below = counted and len(self._sessions) < self._options.associations
+            full = not below and self._rejections >= _REJECTIONS
+            thread = threading.Thread(
+                target=self._run if below else self._reject, args=(session, counted), name=f"from-client {address[0]}:{address[1]}", daemon=True
+            )
+            if not full and _started(thread):
+                # under the lock, which the thread takes at its end: `stop` joins none that has not started
+                if below:
+                    self._sessions[session] = thread
+                else:
+                    self._rejections += 1
                 return
-            target = self._run if below else self._reject
-            thread = threading.Thread(target=target, args=(session,), name=f"from-client {address[0]}:{address[1]}", daemon=True)
-            try:
-                thread.start()
-            except RuntimeError:
-                # no more threads: the client sees a closed connection and may come again
-                log.warning("association %s: no thread for it", address[0])
-                peer.close()
-                return
-            # under the lock, which the thread takes at its end: `stop` joins none that has not started
-            if below:
-                self._sessions[session] = thread
-            else:
-                self._rejections += 1
+        # the client sees a closed connection and may come again
+        log.warning("association %s: too many connections", address[0])
+        self.tally.rejected("limit")
+        if counted:
+            self.tally.leaves(address[0])
+        peer.close()
 
-    def _run(self, session: Session) -> None:
+    def _run(self, session: Session, counted: bool) -> None:
         try:
             session.run()
         finally:
+            self._left(session, counted)
             with self._lock:
                 self._sessions.pop(session, None)
 
-    def _reject(self, session: Session) -> None:
+    def _reject(self, session: Session, counted: bool) -> None:
         try:
             session.reject(LIMIT_EXCEEDED)
         finally:
+            self._left(session, counted)
             with self._lock:
                 self._rejections -= 1
+
+    def _left(self, session: Session, counted: bool) -> None:
+        if counted:
+            self.tally.leaves(session.address[0])
+
+
+def _started(thread: threading.Thread) -> bool:
+    try:
+        thread.start()
+    except RuntimeError:
+        return False  # no more threads
+    return True

@@ -94,7 +94,7 @@ class Session:
         self._access = access
         self._tally = tally if tally is not None else Tally()
         self._admitted: str | None = None
-        self._address = address
+        self.address = address
         self._gate = gate
         self._options = options
         self._lookup_of = lookup_of
@@ -204,7 +204,7 @@ class Session:
     def _decoded(self, request: bytes, certificate: Certificate | None) -> Association:
         """What is asked for, with what the certificate proves."""
         try:
-            asked = decode_request(request, *self._address)
+            asked = decode_request(request, *self.address)
         except AssociationError as error:
             raise _NotMade(str(error), reject_pdu(1, error.source, error.reason), cause="malformed") from None
         proven = {"tls": certificate.fields()} if certificate is not None else {}
@@ -216,7 +216,7 @@ class Session:
         upstream = upstream_called(asked, self._options)
         if upstream is None:
             raise _NotMade("another AE title was called", reject_pdu(1, 1, 7), cause="title")
-        self._name = f"{asked.calling_ae_title} at {self._address[0]}"
+        self._name = f"{asked.calling_ae_title} at {self.address[0]}"
         return msgspec.structs.replace(asked, upstream=upstream)
 
     def _identified(self, asked: Association) -> tuple[Association, Identity | None]:

@@ -122,7 +122,13 @@ def _title(text: str, keep_case: bool) -> str:
 
 def associate_request(association: Association, options: Options) -> Request:
     """The request that an A-ASSOCIATE-RQ is."""
-    return Request("associate", subject=subject_of(association, options), context=_CONTEXT)
+    parameters = {"upstream": association.upstream} if association.upstream else {}
+    return Request("associate", subject=subject_of(association, options), request=parameters, context=context_of(association))
+
+
+def context_of(association: Association) -> Fields:
+    """What is known of how a request came."""
+    return _CONTEXT if association.transport == "dimse" else {"transport": association.transport}
 
 
 def subject_of(association: Association, options: Options, *, from_upstream: bool = False) -> Fields:
@@ -133,9 +139,10 @@ def subject_of(association: Association, options: Options, *, from_upstream: boo
         return dict(_subject(upstream, association.calling_ae_title, options.upstream_host, "", None, keep))
     identity = association.user_identity
     # PS3.7 §D.3.3.7: a user name in UTF-8, for which nobody vouches
-    user = identity.primary if identity is not None and identity.type in (1, 2) else None
+    user = identity.primary if identity is not None and identity.type in (1, 2) and "user" not in association.proven else None
     called = association.called_ae_title
-    return dict(_subject(association.calling_ae_title, called, association.address, association.implementation_class_uid, user, keep))
+    subject = _subject(association.calling_ae_title, called, association.address, association.implementation_class_uid, user, keep)
+    return {**subject, **association.proven}
 
 
 @lru_cache(maxsize=1024)
@@ -167,13 +174,14 @@ def request_of(
     """
     service = SERVICES.get(command.field)
     subject = subject_of(association, options, from_upstream=from_upstream)
+    came = _CONTEXT if from_upstream else context_of(association)
     parameters = _parameters(command, options)
     if asking is not None:
         parameters["action"] = asking
     if service is None:
-        unknown = Request(f"0x{command.field:04X}", subject=subject, request=parameters, context=_CONTEXT)
+        unknown = Request(f"0x{command.field:04X}", subject=subject, request=parameters, context=came)
         return Refusal(UNRECOGNIZED_OPERATION, "the service is not supported", (), unknown)
-    request = Request(service.action, subject=subject, request=parameters, context=_CONTEXT)
+    request = Request(service.action, subject=subject, request=parameters, context=came)
     try:
         _check_parameters(service, command)
         if service.data_set is None or not service.held:
@@ -188,7 +196,7 @@ def request_of(
     except IdentifierError as error:
         return Refusal(error.status, str(error)[:64], error.tags, request)
     parameters[service.data_set] = view
-    return replaced(request, context={**_CONTEXT, "removed_keys": removed}) if removed else request
+    return replaced(request, context={**came, "removed_keys": removed}) if removed else request
 
 
 def forward(decision: Decision, command: Command, identifier: bytes | None, context: Context, options: Options) -> tuple[Command, bytes | None]:

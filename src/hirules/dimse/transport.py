@@ -8,9 +8,13 @@ import struct
 import time
 from collections.abc import Sequence
 
+from hirules.dimse.encrypted import Encrypted
 from hirules.dimse.options import Options
 from hirules.dimse.outputs import Buffer
 from hirules.dimse.pdu import HEADER
+
+Peer = socket.socket | Encrypted
+"""What an association is spoken over."""
 
 BUFFER_SIZE = 256 * 1024
 _JOINED = 64 * 1024
@@ -23,37 +27,43 @@ class TooLong(Exception):
     """A PDU above the limit."""
 
 
-def low_latency(peer: socket.socket) -> None:
+def low_latency(peer: Peer) -> None:
     """Without it a small PDU waits up to 40 ms for the acknowledgement of the one before."""
     peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
-def established(peer: socket.socket, options: Options) -> None:
+def established(peer: Peer, options: Options) -> None:
     """Blocking, with time-outs of the kernel's (a Python one costs a poll a call), and a keepalive against half-open peers."""
     peer.settimeout(None)
     peer.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4)):
         if hasattr(socket, name):
             peer.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
-    seconds = max(options.idle_timeout, 0.001)
-    timeval = struct.pack("ll", int(seconds), int(seconds % 1 * 1_000_000))
-    peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeval)
-    peer.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeval)
+    for option, seconds in ((socket.SO_RCVTIMEO, options.idle_timeout), (socket.SO_SNDTIMEO, options.send_timeout)):
+        peer.setsockopt(socket.SOL_SOCKET, option, _timeval(max(seconds, 0.001)))
 
 
-def acknowledge_now(peer: socket.socket) -> None:
+def _timeval(seconds: float) -> bytes:
+    return struct.pack("ll", int(seconds), int(seconds % 1 * 1_000_000))
+
+
+def acknowledge_now(peer: Peer) -> None:
     """Linux delays acknowledgements again and again; a sender with Nagle's algorithm on waits for each."""
     if _QUICK_ACK is not None:
         peer.setsockopt(socket.IPPROTO_TCP, _QUICK_ACK, 1)
 
 
-def send(peer: socket.socket, pieces: Sequence[Buffer]) -> None:
+def send(peer: Peer, pieces: Sequence[Buffer]) -> None:
     """All of ``pieces``."""
     if len(pieces) == 1:
         peer.sendall(pieces[0])
         return
     if sum(map(len, pieces)) <= _JOINED or len(pieces) > _VECTOR:
         peer.sendall(b"".join(pieces))
+        return
+    if isinstance(peer, Encrypted):
+        for piece in pieces:
+            peer.sendall(piece)
         return
     left = peer.sendmsg(pieces)
     for piece in pieces:
@@ -64,7 +74,7 @@ def send(peer: socket.socket, pieces: Sequence[Buffer]) -> None:
             left -= len(piece)
 
 
-def receive_pdu(peer: socket.socket, limit: int, deadline: float) -> bytes:
+def receive_pdu(peer: Peer, limit: int, deadline: float) -> bytes:
     """One PDU and not a byte more. Empty at the end of the stream. Raises ``TimeoutError``, :class:`TooLong`."""
     header = _receive(peer, 6, deadline)
     if len(header) < 6:
@@ -76,7 +86,7 @@ def receive_pdu(peer: socket.socket, limit: int, deadline: float) -> bytes:
     return header + body if len(body) == length else b""
 
 
-def _receive(peer: socket.socket, size: int, deadline: float) -> bytes:
+def _receive(peer: Peer, size: int, deadline: float) -> bytes:
     data = bytearray()
     while len(data) < size:
         left = deadline - time.monotonic()
@@ -90,29 +100,30 @@ def _receive(peer: socket.socket, size: int, deadline: float) -> bytes:
     return bytes(data)
 
 
-def drain(peer: socket.socket, deadline: float) -> None:
+def drain(peer: Peer, deadline: float) -> None:
     """Read until the peer closes: closing with unread bytes would reset, and could take back what was just sent."""
     poll = select.poll()
+    wire = peer.socket if isinstance(peer, Encrypted) else peer
     try:
-        poll.register(peer, select.POLLIN)
+        poll.register(wire, select.POLLIN)
         while (left := deadline - time.monotonic()) > 0 and poll.poll(left * 1000):
-            if not peer.recv(BUFFER_SIZE, socket.MSG_DONTWAIT):
+            if not wire.recv(BUFFER_SIZE, socket.MSG_DONTWAIT):
                 return
     except (OSError, ValueError):
         return
 
 
-def finish_sending(peer: socket.socket) -> None:
+def finish_sending(peer: Peer) -> None:
     """The peer sees the end of the stream."""
     _shut(peer, socket.SHUT_WR)
 
 
-def cut(peer: socket.socket) -> None:
+def cut(peer: Peer) -> None:
     """Wakes whoever reads from or writes to it."""
     _shut(peer, socket.SHUT_RDWR)
 
 
-def _shut(peer: socket.socket, how: int) -> None:
+def _shut(peer: Peer, how: int) -> None:
     try:
         peer.shutdown(how)
     except OSError:
