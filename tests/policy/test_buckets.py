@@ -72,6 +72,15 @@ def test_what_no_bucket_can_tell_is_left_to_the_rule(when: str) -> None:
     assert indexable(test) is None
 
 
+def test_single_addresses_and_long_lists_of_them() -> None:
+    listed = ", ".join(f"10.9.{number}.1" for number in range(100))
+    addresses = bucket("{subject.address: 'fd00::1'}", "{subject.address: [10.1.2.3, 10.1.2.4]}", f"{{subject.address: {{in: [{listed}]}}}}")
+    assert satisfied(addresses, "10.1.2.3") == {1}
+    assert satisfied(addresses, "10.9.99.1") == {2}
+    assert satisfied(addresses, "fd00::1") == {0}
+    assert satisfied(addresses, "fd00::1%eth0") == satisfied(addresses, "10.9.100.1") == set()
+
+
 def test_globs_with_a_literal_end() -> None:
     titles = bucket(
         "{subject.ae_title: {glob: 'a*a'}}", "{subject.ae_title: {glob: '*_1'}}", "{subject.ae_title: {glob: 'A?*1'}}", "{subject.ae_title: {glob: 'A**1'}}"

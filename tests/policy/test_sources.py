@@ -4,7 +4,7 @@ from hirules.model.path import parse_path
 from hirules.model.reading import Unknown
 from hirules.model.request import Request
 from hirules.model.vocabulary import VOCABULARY
-from hirules.policy.sources import ELSEWHERE, IDENTIFIER, OTHER, REQUEST, SUBJECT, Source, source_of
+from hirules.policy.sources import ELSEWHERE, IDENTIFIER, OTHER, REQUEST, SUBJECT, Source, reader_of, source_of, spelled_otherwise
 
 
 @pytest.mark.parametrize(
@@ -38,3 +38,17 @@ def test_what_is_neither_text_nor_nothing_is_something_else() -> None:
     assert key.raw(Request("c-find")) is None
     assert key.raw(Request("c-find", request={"Identifier": Unknown("it broke")})) is OTHER
     assert Source(ELSEWHERE, "").raw(Request("c-find")) is OTHER
+
+
+def test_an_element_that_is_spelled_by_its_number_is_not_read_here() -> None:
+    key = Source(IDENTIFIER, "PatientID")
+    assert key.raw(Request("c-find", request={"Identifier": {"(0010,0020)": "P"}})) is OTHER
+    assert key.raw(Request("c-find", request={"Identifier": {"PatientID": "Q", "00100020": "P"}})) is OTHER
+    assert spelled_otherwise([key, Source(SUBJECT, "ae_title")]) == {"(0010,0020)", "00100020"}
+
+
+def test_a_reader_reads_all_sources_at_once() -> None:
+    read = reader_of((Source(SUBJECT, "ae_title"), Source(SUBJECT, "it's"), Source(REQUEST, "MoveDestination"), Source(IDENTIFIER, "PatientID")))
+    assert read({"ae_title": "A", "it's": "B"}, {"MoveDestination": "C"}, {"PatientID": "D"}) == ("A", "B", "C", "D")
+    assert read({}, {}, {}) == (None, None, None, None)
+    assert reader_of(())({}, {}, {}) == ()

@@ -3,10 +3,10 @@
 A rule is in the buckets of an attribute when its ``when`` cannot hold unless a positive check on that attribute does. Each rule
 is one bit; for the values of a request a bucket answers the bits of the rules whose check they satisfy:
 
-    exact     equals, in, contains, contains_any      one dictionary look-up
+    exact     equals, in, contains, contains_any      one dictionary look-up, for the numbers of the rules
     lists     the same, for long lists                one look-up in each different list
-    patterns  glob, starts_with                       one look-up for each length of a literal prefix
-    networks  cidr                                    one look-up for each length of a network's prefix
+    patterns  glob, starts_with                       one look-up for each length of a literal prefix, or suffix
+    networks  cidr, and single IPv4 addresses         one look-up for each length of a network's prefix
 
 INVARIANT: what is left out is false, without an unknown: an attribute that is unknown leaves every rule in.
 """
@@ -48,10 +48,11 @@ class Bucket:
         self.path = path
         self.attribute = attribute
         self.tested = 0
-        self._exact: dict[object, int] = {}
+        self._exact: dict[object, tuple[int, ...]] = {}
         self._lists: dict[frozenset[Scalar], int] = {}
-        self._patterns: dict[int, dict[str, dict[str, tuple[Matcher, int]]]] = {}
-        self._networks: dict[tuple[int, int], dict[int, int]] = {}
+        self._prefixes: dict[int, dict[str, dict[str, tuple[Matcher, int]]]] = {}
+        self._suffixes: dict[int, dict[str, dict[str, tuple[Matcher, int]]]] = {}
+        self._networks: dict[int, dict[int, dict[int, int]]] = {4: {}, 6: {}}
 
     def fill(self, checks: Iterable[tuple[int, Check]], between: Callable[[], None] = nothing) -> None:
         """The rules, by their number, that need a check which :func:`indexable` said yes to. A bucket is filled once.
@@ -79,9 +80,17 @@ class Bucket:
                     others[check.operator, str(value)].append(number)
         self.tested = _bits(tested)
         for found, numbers in exact.items():
-            self._exact[found] = _bits(numbers)
+            if isinstance(found, IPv4Address):
+                self._add_host(4, 0, int(found), _bits(numbers))
+            else:
+                self._exact[found] = tuple(numbers)
             between()
-        self._lists = {members: _bits(numbers) for members, numbers in lists.items()}
+        for members, numbers in lists.items():
+            self._lists[members] = _bits(numbers)
+            for member in members if self.attribute.type is Type.ADDRESS else ():
+                if isinstance(member, IPv4Address):
+                    self._add_host(4, 0, int(member), self._lists[members])
+                between()
         for (operator, text), numbers in others.items():
             between()
             if operator == "cidr":
@@ -93,45 +102,62 @@ class Bucket:
         """The bits of the rules whose check one of the values satisfies. The reading is known."""
         bits = 0
         for value in reading.values:
-            bits |= self._exact.get(value, 0)
-            for members, rules in self._lists.items():
-                if value in members:
-                    bits |= rules
-            if self._patterns:
-                bits |= self._matching(str(value))
-            if self._networks and isinstance(value, IPv4Address | IPv6Address):
-                bits |= self._containing(value)
+            bits |= self.satisfied_by(value)
+        return bits
+
+    def satisfied_by(self, value: object) -> int:
+        """The same for one canonical value."""
+        if isinstance(value, IPv4Address):
+            return self.satisfied_by_address(4, int(value))
+        numbers = self._exact.get(value)
+        bits = 0 if numbers is None else _bits(numbers)
+        for members, rules in self._lists.items():
+            if value in members:
+                bits |= rules
+        if self._prefixes or self._suffixes:
+            bits |= self._matching(str(value))
+        if isinstance(value, IPv6Address):
+            bits |= self.satisfied_by_address(6, int(value))
+        return bits
+
+    def satisfied_by_address(self, version: int, address: int) -> int:
+        """The same for an address by its number; of IPv6 those in networks only."""
+        bits = 0
+        for host, networks in self._networks[version].items():
+            rules = networks.get(address >> host)
+            if rules is not None:
+                bits |= rules
         return bits
 
     def _add_pattern(self, operator: str, pattern: str, bit: int) -> None:
         if self.attribute.type is Type.AE_TITLE:
             pattern = pattern.upper()
         prefix, matcher = _matcher(operator, pattern)
-        alike = self._patterns.setdefault(len(prefix), {}).setdefault(prefix, {})
+        suffix = _suffix(pattern) if operator == "glob" and not prefix else ""
+        by_length = self._suffixes if suffix else self._prefixes
+        alike = by_length.setdefault(len(suffix or prefix), {}).setdefault(suffix or prefix, {})
         known = alike.get(operator + pattern)
         alike[operator + pattern] = (matcher, bit) if known is None else (known[0], known[1] | bit)
 
     def _matching(self, text: str) -> int:
         bits = 0
-        for length, prefixes in self._patterns.items():
+        for length, prefixes in self._prefixes.items():
             for matcher, rules in prefixes.get(text[:length], _NO_PATTERNS).values():
+                if matcher(text):
+                    bits |= rules
+        for length, suffixes in self._suffixes.items():
+            for matcher, rules in suffixes.get(text[-length:], _NO_PATTERNS).values():
                 if matcher(text):
                     bits |= rules
         return bits
 
     def _add_network(self, text: str, bit: int) -> None:
         network = network_of(text)
-        same_length = self._networks.setdefault((network.version, network.prefixlen), {})
-        number = int(network.network_address)
-        same_length[number] = same_length.get(number, 0) | bit
+        self._add_host(network.version, network.max_prefixlen - network.prefixlen, int(network.network_address), bit)
 
-    def _containing(self, address: IPv4Address | IPv6Address) -> int:
-        bits, number = 0, int(address)
-        for (version, length), networks in self._networks.items():
-            if version == address.version:
-                host = (32 if version == 4 else 128) - length
-                bits |= networks.get(number >> host << host, 0)
-        return bits
+    def _add_host(self, version: int, host: int, address: int, bit: int) -> None:
+        alike = self._networks[version].setdefault(host, {})
+        alike[address >> host] = alike.get(address >> host, 0) | bit
 
 
 _NO_PATTERNS: dict[str, tuple[Matcher, int]] = {}
@@ -216,6 +242,11 @@ def _matcher(operator: str, pattern: str) -> tuple[str, Matcher]:
         return prefix, lambda text: text == prefix
     compiled = re2.compile(glob_pattern(pattern))
     return prefix, lambda text: compiled.fullmatch(text) is not None
+
+
+def _suffix(pattern: str) -> str:
+    """The literal end of a glob."""
+    return pattern[max(pattern.rfind("*"), pattern.rfind("?")) + 1 :]
 
 
 def _always(text: str) -> bool:

@@ -119,7 +119,7 @@ def _decided(
     denials = [denial_of_rule(match.rule, views[match.at(True, None)[0]], action) for match in matches.deny if match.at(True, None)]
     denials += [denial_of_verdict(verdict, action) for verdict in verdicts if verdict.effect not in ("allow", "rewrite", "audit")]
     if denials:
-        return _denied(denials, effective)
+        return denied(denials, effective)
     # INVARIANT: only a rule that is known to match allows; an unknown one does not
     allowing = sorted({*(match.rule.id for match in matches.allow if match.at(True)), *(verdict.source for verdict in verdicts if verdict.effect == "allow")})
     by_plugin = any(verdict.effect == "allow" for verdict in verdicts)
@@ -130,7 +130,8 @@ def _decided(
     return Decision("deny", effective, status=default_status(action.name), reason=reason, full_reason=reason)
 
 
-def _denied(denials: Sequence[Denial], effective: Request) -> Decision:
+def denied(denials: Sequence[Denial], effective: Request) -> Decision:
+    """The refusal of these denies: at least one, of rules and plugins."""
     first = spokesman(denials)
     return Decision(
         "deny",

@@ -60,7 +60,7 @@ def keys_of(mapping: Mapping[str, Raw], step: Step) -> Iterator[str]:
             if name in mapping:
                 yield name
             # a caller may spell a standard element by its number; a rule must not miss it
-            yield from (spelling for spelling in _spellings(name) if spelling in mapping)
+            yield from (spelling for spelling in spellings(name) if spelling in mapping)
         case PrivateTag(group, creator, element):
             blocks = _blocks(mapping, group, creator)
             yield from (key for key in mapping if _names_private(key, group, creator, element, blocks))
@@ -72,10 +72,10 @@ def keys_of(mapping: Mapping[str, Raw], step: Step) -> Iterator[str]:
 
 
 @cache
-def _spellings(keyword: str) -> tuple[str, ...]:
-    """The other ways to write a standard element."""
+def spellings(keyword: str) -> tuple[str, ...]:
+    """The other ways to write a standard element of a data set; those of a command set are parameters, and have their names only."""
     tag = tag_for_keyword(keyword)
-    if tag is None:
+    if tag is None or tag < 0x00010000:
         return ()
     digits = f"{tag:08X}"
     return tuple(dict.fromkeys(text for one in (digits, digits.lower()) for text in (f"({one[:4]},{one[4:]})", one)))

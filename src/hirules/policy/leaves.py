@@ -1,89 +1,119 @@
 """The few rules that can still matter for a request, and how they are decided.
 
-shared     every test is answered by the way to the leaf, or by a closure that remembers: one decision for all such requests
+shared     every truth is known by the values that led here, or by a closure: one decision for all such requests
 reference  rewrites, resources, exceptions, quoted or sampled values, unknowns: the reference evaluator with these rules only
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
 
 import msgspec
 
 from hirules.model.decision import Decision
 from hirules.model.request import Request
-from hirules.policy.ast import All, Any, Audit, Check, Condition, Deny, Flag, ListOperand, Nested, Not, Operands, Policy, PolicySet, Quote, Rule, Test, Value
-from hirules.policy.conditions import holds
+from hirules.policy.ast import Policy, PolicySet, Rewrite, Rule
+from hirules.policy.entries import Entry
+from hirules.policy.fused import Fused, follows_from, fused_rule
 from hirules.policy.needs import resource_names
 from hirules.policy.operators import Operator
+from hirules.policy.outcomes import Outcomes, is_own
 from hirules.policy.read import View
-from hirules.policy.sources import ELSEWHERE, source_of
-from hirules.policy.truth import Truth, kleene_all, kleene_any, kleene_not
+from hirules.policy.sources import Source
 
-Fused = Callable[[Request, View], Truth]
-_REMEMBERED = 4096
-_NOBODYS = Request("")
+
+class Member:
+    """A rule as leaves see it; made when it is first in one.
+
+    ``answerable``  its truth is known where the values of the request leave it
+    ``shared``      nothing of it is left to the reference evaluator
+    ``own``         where it matches, the decision is one request's own
+    """
+
+    __slots__ = ("_closure", "_follows", "_operators", "_sources", "answerable", "own", "reads_resource", "rewrites", "rule", "shared", "timed")
+
+    def __init__(self, entry: Entry, sources: Collection[Source], operators: Mapping[str, Operator]) -> None:
+        self.rule = rule = entry.rule
+        self.answerable = entry.answerable
+        self.rewrites = type(rule.effect) is Rewrite
+        self.reads_resource = bool(resource_names(rule))
+        self.shared = not (self.rewrites or self.reads_resource or rule.exceptions)
+        self.own = is_own(rule)
+        self.timed = rule.valid.start is not None or rule.valid.end is not None
+        self._sources, self._operators = sources, operators
+        self._closure: Fused | None = None
+        self._follows: bool | None = None
+
+    @property
+    def closure(self) -> Fused:
+        """Tells its truth."""
+        if self._closure is None:
+            self._closure = fused_rule(self.rule, self._operators)
+        return self._closure
+
+    @property
+    def follows(self) -> bool:
+        """Whether its truth follows from what stands at the sources of the table."""
+        if self._follows is None:
+            self._follows = follows_from(self.rule, self._sources)
+        return self._follows
+
+    def is_valid(self, now: datetime) -> bool:
+        """Whether the time lies in its ``valid``."""
+        valid = self.rule.valid
+        return (valid.start is None or valid.start <= now) and (valid.end is None or now < valid.end)
 
 
 class Leaf:
-    """``rules`` are all that can matter; ``answered`` those whose condition holds by the way here.
+    """``rules`` are all that can matter. Here they all match, and are plain (``Entry``).
 
-    ``settled``  the decision of every request that comes here, where it is the same for all; its ``effective`` is nobody's
-    ``shared``   the same for the truths of the closures
-    ``settles``  whether nothing but rules decides such requests
+    ``shared``   whether what it decides is shared, as long as no truth is unknown
+    ``settled``  the decision, where it is the same for all that come here; its ``effective`` is nobody's
+    ``follows``  whether the decision follows from what stands at the sources of the table
     """
 
-    __slots__ = ("_closures", "_decisions", "_settles", "_timed", "reads_resource", "rewrites", "rules", "settled", "shared")
+    __slots__ = ("follows", "reads_resource", "rewrites", "rules", "settled", "shared")
 
-    def __init__(self, rules: tuple[Rule, ...], answered: frozenset[str], exact: bool, operators: Mapping[str, Operator], settles: bool = True) -> None:
-        self.rules = rules
-        self.reads_resource = any(resource_names(rule) for rule in rules)
-        self.rewrites = any(rule.kind == "rewrite" for rule in rules)
-        self.shared = exact and not self.rewrites and not self.reads_resource and not any(rule.exceptions for rule in rules)
-        self.settled: Decision | None = None
-        self._settles = settles
-        self._closures = tuple(_of_rule(rule, operators) for rule in rules if rule.id not in answered)
-        self._timed = tuple(rule.valid for rule in rules if rule.valid.start is not None or rule.valid.end is not None)
-        self._decisions: dict[object, Decision | None] = {}
+    def __init__(self, rules: Sequence[Rule], settled: Decision | None) -> None:
+        self.rules, self.settled = rules, settled
+        self.shared = self.follows = True
+        self.rewrites = self.reads_resource = False
 
-    def decision(self, request: Request, view: View, decide: Callable[[], Decision]) -> Decision | None:
-        """The decision that all requests with the same truths share, its ``effective`` nobody's; ``None`` where it is not shared.
+    def decision(self, request: Request, view: View) -> Decision | None:
+        """The decision that all requests with the same truths share, its ``effective`` nobody's; ``None`` where it is not shared."""
+        return self.settled
 
-        ``decide`` is the reference evaluator; it is asked once for each combination of truths.
-        """
-        truths = tuple([closure(request, view) for closure in self._closures])
-        if None in truths:
+
+class Asking(Leaf):
+    """A leaf of any rules. ``certain`` are those whose condition holds; of the ``asked`` the truth depends on more."""
+
+    __slots__ = ("_asked", "_certain", "_outcomes", "_timed")
+
+    def __init__(self, certain: Sequence[Member], asked: Sequence[Member], outcomes: Outcomes) -> None:
+        members = (*certain, *asked)
+        super().__init__([member.rule for member in members], None)
+        self._certain, self._asked, self._outcomes = certain, asked, outcomes
+        self._timed = any(member.timed for member in members)
+        self.rewrites = any(member.rewrites for member in members)
+        self.reads_resource = any(member.reads_resource for member in members)
+        self.shared = all(member.shared for member in members)
+        self.follows = not self._timed and all(member.follows for member in asked)
+
+    def decision(self, request: Request, view: View) -> Decision | None:
+        """By the truths of the rules."""
+        matching = list(self._certain)
+        for member in self._asked:
+            truth = member.closure(request, view)
+            if truth is None:
+                return None
+            if truth:
+                matching.append(member)
+        if self._timed:
+            matching = [member for member in matching if member.is_valid(view.now)]
+        if any(member.own for member in matching):
             return None
-        now = view.now
-        key = (truths, *[(valid.start is None or valid.start <= now) and (valid.end is None or now < valid.end) for valid in self._timed])
-        if key in self._decisions:
-            return self._decisions[key]
-        decision = decide()
-        # without the request: what is remembered holds no patient's values
-        shared = msgspec.structs.replace(decision, effective=_NOBODYS) if self._shareable(decision) else None
-        if len(self._decisions) >= _REMEMBERED:
-            self._decisions.clear()
-        self._decisions[key] = shared
-        if self._settles and not self._closures and not self._timed:
-            self.settled = shared
-        return shared
-
-    def _shareable(self, decision: Decision) -> bool:
-        """Whether nothing in it comes from this request alone."""
-        if decision.errors or decision.rewritten or decision.exceptions:
-            return False
-        return not any(_is_own(rule, decision) for rule in self.rules)
-
-
-def _is_own(rule: Rule, decision: Decision) -> bool:
-    """Whether the rule puts a value of the request, or of its id, into its decisions."""
-    match rule.effect:
-        case Deny(reason=parts):
-            return any(isinstance(part, Quote) for part in parts) and rule.id in decision.by
-        case Audit(include=include, sample=sample):
-            return bool(include) or sample < 1
-        case _:
-            return False
+        return self._outcomes.of([member.rule for member in matching])
 
 
 def restricted(policies: PolicySet, by_id: Mapping[str, Policy], rules: Iterable[Rule]) -> PolicySet:
@@ -97,115 +127,3 @@ def restricted(policies: PolicySet, by_id: Mapping[str, Policy], rules: Iterable
         exceptions = tuple(one for one in policy.exceptions if not own.keys().isdisjoint(one.of))
         kept.append(msgspec.structs.replace(policy, rules=tuple(own.values()), exceptions=exceptions))
     return msgspec.structs.replace(policies, policies=tuple(kept))
-
-
-# Fused closures: conditions in Kleene's logic, without what explains an unknown.
-
-
-def _of_rule(rule: Rule, operators: Mapping[str, Operator]) -> Fused:
-    parts = [] if rule.when is None else [fused(rule.when, operators)]
-    if rule.unless is not None:
-        parts.append(_negation(fused(rule.unless, operators)))
-    return parts[0] if len(parts) == 1 else _conjunction(parts)
-
-
-def fused(condition: Condition, operators: Mapping[str, Operator]) -> Fused:
-    """A closure that tells the truth of ``condition``, cheap tests first."""
-    match condition:
-        case Test():
-            return _remembering(condition, operators) or _reference(condition, operators)
-        case Not(inner):
-            return _negation(fused(inner, operators))
-        case All(conditions):
-            return _conjunction([fused(one, operators) for one in sorted(conditions, key=_cost)])
-        case Any(conditions):
-            return _disjunction([fused(one, operators) for one in sorted(conditions, key=_cost)])
-
-
-def _cost(condition: Condition) -> int:
-    match condition:
-        case Test(path=path, attribute=attribute, checks=checks):
-            if path.root in ("resource", "instance"):
-                return 3
-            return 0 if source_of(path, attribute.type).place and all(_static(check) for check in checks) else 1
-        case _:
-            return 2
-
-
-def _negation(inner: Fused) -> Fused:
-    return lambda request, view: kleene_not(inner(request, view))
-
-
-def _conjunction(parts: list[Fused]) -> Fused:
-    def closure(request: Request, view: View) -> Truth:
-        truths = []
-        for part in parts:
-            truth = part(request, view)
-            if truth is False:
-                return False
-            truths.append(truth)
-        return kleene_all(truths)
-
-    return closure
-
-
-def _disjunction(parts: list[Fused]) -> Fused:
-    def closure(request: Request, view: View) -> Truth:
-        truths = []
-        for part in parts:
-            truth = part(request, view)
-            if truth is True:
-                return True
-            truths.append(truth)
-        return kleene_any(truths)
-
-    return closure
-
-
-def _reference(test: Test, operators: Mapping[str, Operator]) -> Fused:
-    return lambda request, view: holds(test, view, operators).truth
-
-
-def _remembering(test: Test, operators: Mapping[str, Operator]) -> Fused | None:
-    """A closure that asks the reference once for each raw text; ``None`` where the truth depends on more."""
-    source = source_of(test.path, test.attribute.type)
-    if source.place == ELSEWHERE or not all(_static(check) for check in test.checks):
-        return None
-    memo: dict[object, Truth] = {}
-
-    def closure(request: Request, view: View) -> Truth:
-        raw = source.raw(request)
-        if raw is None or type(raw) is str:
-            if raw in memo:
-                return memo[raw]
-            truth = holds(test, view, operators).truth
-            if len(memo) >= _REMEMBERED:
-                memo.clear()
-            memo[raw] = truth
-            return truth
-        return holds(test, view, operators).truth
-
-    return closure
-
-
-_STATIC_OPERATORS = frozenset(
-    {
-        "exists", "equals", "not_equals", "in", "not_in", "glob", "not_glob", "regex", "not_regex", "starts_with", "ends_with", "lt", "lte", "gt", "gte",
-        "between", "contains", "contains_any", "contains_all", "subset_of", "every", "cidr", "not_cidr", "wildcard", "universal",
-    }
-)  # fmt: skip
-"""Operators whose truth depends on the value and their argument only; a plugin's may depend on anything."""
-
-
-def _static(check: Check) -> bool:
-    if check.operator not in _STATIC_OPERATORS:
-        return False
-    match check.argument:
-        case Flag():
-            return True
-        case Operands(operands):
-            return all(isinstance(operand, Value | ListOperand) for operand in operands)
-        case Nested(checks):
-            return all(_static(inner) for inner in checks)
-        case _:
-            return False

@@ -122,8 +122,8 @@ def _undecided(rule: Rule, view: View, setting: Setting) -> Iterator[str]:
 
 
 def resource_names(rule: Rule) -> frozenset[str]:
-    """Every name below ``resource.`` that the rule itself reads, its exceptions left out."""
-    return frozenset((*_of_conditions((rule.when, rule.unless)), *_of_effect(rule)))
+    """Every name below ``resource.`` that the rule, or one of its exceptions, reads."""
+    return frozenset((*_of_conditions((rule.when, rule.unless, *(one.when for one in rule.exceptions))), *_of_effect(rule)))
 
 
 def _all_names(rule: Rule, setting: Setting) -> Iterator[str]:

@@ -65,6 +65,8 @@ def _part(part: str | Quote, view: View, shown: bool) -> str:
 
 def for_caller(text: str) -> str:
     """At most 64 characters, none of them a control character or a backslash, which LO cannot hold (PS3.5 §6.2)."""
+    if text.isprintable() and "\\" not in text:
+        return text[:REASON_LENGTH]
     return "".join(character if character.isprintable() and character != "\\" else "?" for character in text)[:REASON_LENGTH]
 
 

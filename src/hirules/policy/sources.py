@@ -1,19 +1,24 @@
 """Reading one raw value quickly, and what may be remembered of it.
 
-A source answers the raw text at a path, ``None`` where there is nothing, or :data:`OTHER` for whatever else is there. What the
-reference evaluator reads at such a path depends on that text alone, so it may be remembered by it.
+A source answers the raw value at a path, ``None`` where there is nothing, or :data:`OTHER` for what takes more than one look. What the
+reference evaluator reads at such a path depends on that value alone, so it may be remembered by it, where it is a text or nothing.
+
+An identifier may spell an element by its number, ``(0010,0020)``, which rules read too; then nothing is read here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, Final
 
 import msgspec
 
 from hirules.model.path import Name, Path
+from hirules.model.reading import Fields
 from hirules.model.request import Request
 from hirules.model.scalars import TEXTUAL, Type
+from hirules.policy.find import spellings
 
 
 class _Other:
@@ -48,7 +53,7 @@ class Source(msgspec.Struct, frozen=True):
         if self.place == IDENTIFIER:
             identifier = request.request.get("Identifier")
             if isinstance(identifier, Mapping):
-                return identifier.get(self.name)
+                return OTHER if any(spelling in identifier for spelling in spellings(self.name)) else identifier.get(self.name)
             return None if identifier is None else OTHER
         return OTHER
 
@@ -61,6 +66,8 @@ def source_of(path: Path, type_: Type) -> Source:
     if path.original or type_ not in _TYPES or not all(isinstance(step, Name) for step in path.steps):
         return NO_SOURCE
     names = tuple(step.name for step in path.steps if isinstance(step, Name))
+    if names and names[0] != "Identifier" and spellings(names[0]):
+        return NO_SOURCE
     if path.root == "subject" and len(names) == 1:
         return Source(SUBJECT, names[0])
     if path.root != "request":
@@ -68,3 +75,26 @@ def source_of(path: Path, type_: Type) -> Source:
     if len(names) == 1 and not path.elements and names[0] not in _FOLLOWING:
         return Source(REQUEST, names[0])
     return Source(IDENTIFIER, names[1]) if len(names) == 2 and names[0] == "Identifier" else NO_SOURCE
+
+
+Key = tuple[object, ...]
+Reader = Callable[[Fields, Fields, Fields], Key]
+"""What of a request's subject, its parameters and its identifier stands at some sources, in their order."""
+
+_PLACES = {SUBJECT: "subject", REQUEST: "request", IDENTIFIER: "identifier"}
+
+
+@lru_cache
+def reader_of(sources: Sequence[Source]) -> Reader:
+    """A reader of these sources.
+
+    It is one expression, made for them: a loop over their names takes three times as long, and every request is read so.
+    """
+    values = "".join(f"{_PLACES[source.place]}.get({source.name!r}), " for source in sources)
+    made: Any = eval(f"lambda subject, request, identifier: ({values})", {"__builtins__": {}})
+    return made  # type: ignore[no-any-return]
+
+
+def spelled_otherwise(sources: Iterable[Source]) -> frozenset[str]:
+    """The other keys by which an identifier may name the elements that these sources read."""
+    return frozenset(spelling for source in sources if source.place == IDENTIFIER for spelling in spellings(source.name))
