@@ -138,7 +138,7 @@ def test_a_service_without_a_handler_is_decided_and_then_answered_by_pynetdicom(
 
 def test_a_handler_gets_its_own_arguments_and_other_events_pass_as_they_are(tmp_path: Path) -> None:
     heard = []
-    handlers = [
+    handlers: list[Any] = [
         (evt.EVT_C_ECHO, lambda _event, status: status, [0x0122]),
         (evt.EVT_C_STORE, lambda _event, status: status, [0xB000]),
         (evt.EVT_ESTABLISHED, lambda _: heard.append("established")),
