@@ -153,22 +153,24 @@ class Gate:
 
     def check(self, request: Request, trace: Trace | None = None) -> Decision:
         """Decide ``request`` and record it. Whatever fails refuses; nothing is raised. ``trace`` collects the reasons."""
-        given = self._identified(request)
+        asked = request if isinstance(request, Request) else Request("")
+        number = asked.id or self._number()
         costs: list[LookupCost] = []
         try:
-            now = self._now(given)
-            decision = self._decide(self._edition, given, now, costs, trace)
+            now = self._now(asked)
+            decision = self._decide(self._edition, asked, number, now, costs, trace)
             if not self._records:
                 return decision
-            record = self._written(given, decision, now, costs)
+            record = self._written(_identified(asked, number), decision, now, costs)
         except Exception as error:  # noqa: BLE001 - INVARIANT: fail closed. Whatever goes wrong on the way to a recorded decision, the request is refused
-            return self._closed(given, error)
+            return self._closed(_identified(asked, number), error)
         self._tell(record)
         return decision
 
     def refuse(self, request: Request, status: Status, reason: str) -> Decision:
         """Record that ``request`` is refused before any rule: it could be read in two ways, or not at all. ``reason`` quotes no patient data."""
-        given = self._identified(request)
+        given = request if isinstance(request, Request) else Request("")
+        given = _identified(given, given.id or self._number())
         try:
             decision = msgspec.structs.replace(self._refusal(given, reason), status=status)
             record = self._written(given, decision, datetime.now(UTC), [])
@@ -191,9 +193,9 @@ class Gate:
             self.reloader.close()
         self._recorder.close()
 
-    def _identified(self, request: Request) -> Request:
-        given = request if isinstance(request, Request) else Request("")
-        return given if given.id else _stamped(given, f"{self._ids}-{next(self._numbers):x}", given.context)
+    def _number(self) -> str:
+        """An id that no other request has."""
+        return f"{self._ids}-{next(self._numbers):x}"
 
     def _written(self, request: Request, decision: Decision, now: datetime, costs: Sequence[LookupCost]) -> DecisionRecord:
         """The record, on disk."""
@@ -201,16 +203,18 @@ class Gate:
         self._recorder.write(record)
         return record
 
-    def _decide(self, edition: Edition, request: Request, now: datetime, costs: list[LookupCost], trace: Trace | None) -> Decision:
-        if request.action not in edition.policies.vocabulary.actions:
-            return self._refusal(request, "there is no such action", edition=edition)
-        if strange := edition.names.strange(request):
-            return self._refusal(request, "the request has an attribute that its action does not have", strange[0], edition=edition)
-        if twofold := ambiguous(request):
-            return self._refusal(request, "the request can be read in two ways", twofold[0], edition=edition)
-        request = _stamped(request, request.id, {**request.context, "now": now})
+    def _decide(self, edition: Edition, request: Request, number: str, now: datetime, costs: list[LookupCost], trace: Trace | None) -> Decision:
+        reading = edition.reads.get(request.action)
+        if reading is None:
+            return self._refusal(_identified(request, number), "there is no such action", edition=edition)
+        if not edition.names.usual(request):
+            if strange := edition.names.strange(request):
+                why = "the request has an attribute that its action does not have"
+                return self._refusal(_identified(request, number), why, strange[0], edition=edition)
+            if twofold := ambiguous(request):
+                return self._refusal(_identified(request, number), "the request can be read in two ways", twofold[0], edition=edition)
+        request = _stamped(request, number, {**request.context, "now": now})
         verdicts = self._plugins.verdicts(request) if self._votes else ()
-        reading = edition.reads[request.action]
         if not reading.resource and not (reading.context and self._fact_sources):
             return edition.index.decide(request, now, verdicts, trace)
         request, errors = self._with_facts(edition, request, now, verdicts, costs)
@@ -311,6 +315,10 @@ class Gate:
     def _tell(self, record: DecisionRecord) -> None:
         if self._plugins.listens:
             self._plugins.decided(msgspec.to_builtins(record, enc_hook=str))
+
+
+def _identified(request: Request, number: str) -> Request:
+    return request if request.id else _stamped(request, number, request.context)
 
 
 def _stamped(request: Request, number: str, context: Fields) -> Request:

@@ -16,7 +16,8 @@ from hirules.model.request import Request
 from hirules.model.scalars import Type, read
 from hirules.policy.derive import derived
 
-_CONCERNED = frozenset({"updates", "updated", "removed", "kind", "keys"})
+CONCERNED = frozenset({"updates", "updated", "removed", "kind", "keys"})
+"""Names of parameters without which nothing can be read in two ways."""
 _KINDS: Mapping[object, frozenset[str]] = {
     "update": frozenset({"update", "update-and-remove"}),
     "remove": frozenset({"remove", "update-and-remove"}),
@@ -29,7 +30,7 @@ _KINDS: Mapping[object, frozenset[str]] = {
 def ambiguous(request: Request) -> tuple[str, ...]:
     """Every path below ``request.`` that can be read in two ways, sorted."""
     fields = request.request
-    if _CONCERNED.isdisjoint(fields):
+    if CONCERNED.isdisjoint(fields):
         return ()
     return tuple(sorted({*_updates(fields), *_named(fields), *_disagreeing(request, fields)}))
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Final
 
+from hirules.facts.consistent import CONCERNED
 from hirules.model.path import PathError, parse_path, spell_name
 from hirules.model.request import Request
 from hirules.model.scalars import is_tag
@@ -22,34 +24,26 @@ class Names:
     def __init__(self, vocabulary: Vocabulary) -> None:
         self.vocabulary = vocabulary
         self._known: dict[tuple[str, str], frozenset[str]] = {}
-        self._usual: dict[str, set[object]] = {action: set() for action in vocabulary.actions}
-        self._containers = {action: self._containers_of(action) for action in vocabulary.actions}
+        self._usual: dict[str, set[tuple[object, ...] | None]] = {action: set() for action in vocabulary.actions}
+        self._further = {action: CONCERNED | self._containers_of(action) for action in vocabulary.actions}
+        """Names whose values are to be looked at each time."""
 
     def strange(self, request: Request, *, whole: bool = False) -> tuple[str, ...]:
         """Every path in ``request`` that its action does not have, sorted. The action itself is known.
 
         With ``whole`` also those below an attribute that has no names below it; to a rule such a value is unknown.
         """
-        shape = None if whole else self._shape(request)
-        usual = self._usual[request.action]
-        if shape is not None and shape in usual:
-            return ()
         found = tuple(sorted(_strange(request, self, whole)))
-        if shape is not None and not found:
+        if not found and not whole and (shape := _shape(request)) is not None and self._further[request.action].isdisjoint(shape):
+            usual = self._usual[request.action]
             if len(usual) >= _SHAPES:
                 usual.clear()
             usual.add(shape)
         return found
 
-    def _shape(self, request: Request) -> object:
-        """All the names in a plain request; ``None`` for one that has more than its parameters and the keys of an identifier."""
-        if request.resource or request.resource_after or request.instance is not None or request.original is not None:
-            return None
-        fields = request.request
-        identifier = fields.get("Identifier")
-        if not self._containers[request.action].isdisjoint((*request.subject, *fields, *request.context)):
-            return None
-        return (tuple(request.subject), tuple(fields), tuple(request.context), tuple(identifier) if type(identifier) is dict else None)
+    def usual(self, request: Request) -> bool:
+        """Whether a request with just these names has been found to have nothing strange, nor anything that could be read in two ways."""
+        return _shape(request) in self._usual[request.action]
 
     def _containers_of(self, action: str) -> frozenset[str]:
         """The names that have names below them, the identifier left out, whose names are part of a shape."""
@@ -62,6 +56,20 @@ class Names:
         if known is None:
             known = self._known[root, action] = self.vocabulary.names_below(root, action)
         return known
+
+
+_END: Final = object()
+
+
+def _shape(request: Request) -> tuple[object, ...] | None:
+    """All the names in a plain request; ``None`` for one that has more than its parameters and the keys of an identifier."""
+    if request.resource or request.resource_after or request.instance is not None or request.original is not None:
+        return None
+    fields = request.request
+    identifier = fields.get("Identifier")
+    if type(identifier) is dict:
+        return (*request.subject, _END, *fields, _END, *request.context, _END, *identifier)
+    return (*request.subject, _END, *fields, _END, *request.context)
 
 
 def _strange(request: Request, names: Names, whole: bool) -> Iterator[str]:
