@@ -17,14 +17,12 @@ from typing import Literal
 
 import msgspec
 
-from hirules.model.path import Path
 from hirules.model.scalars import Scalar
-from hirules.model.vocabulary import Attribute
 from hirules.policy.ast import All, Any, Argument, Condition, ExceptionRule, Items, Nested, Not, PolicySet, Position, Rule, Test
 from hirules.policy.conditions import Part, holds
-from hirules.policy.narrowing import Narrowing, Shelf, Step, exact_values
+from hirules.policy.narrowing import Asked, Narrowing, Shelf, Step, beginnings, exact_values
 from hirules.policy.operators import Operator
-from hirules.policy.read import View, read
+from hirules.policy.read import View
 from hirules.policy.trace import TestTrace, Trace, operators_of
 
 Seen = Literal["matched", "not matched", "true", "false"]
@@ -89,32 +87,30 @@ class _Owner(msgspec.Struct, frozen=True):
 
 
 class _Exact(msgspec.Struct, frozen=True):
-    """Conditions on one path that ask for exact values: which of them each value satisfies."""
+    """Conditions on one path that ask for values or for beginnings: which of them each value satisfies. ``all`` are those that ask for values,
+    ``negative`` of them the negated ones; ``texts`` those that ask for beginnings, which a value with another beginning does not satisfy."""
 
-    path: Path
-    attribute: Attribute
-    by_value: Mapping[Scalar, int]
-    all: int
-    negative: int
+    asked: Asked
+    all: int = 0
+    negative: int = 0
+    texts: int = 0
 
     def seen(self, view: View) -> tuple[int, int] | None:
         """The conditions that are true and those that are false; ``None`` where that is not known by values alone."""
-        reading = read(self.path, self.attribute, view)
-        if reading.unknown is not None or reading.everything:
+        found = self.asked.read(view)
+        if found is None:
             return None
-        hits = 0
-        for value in reading.values:
-            hits |= self.by_value.get(value, 0)  # type: ignore[call-overload]
-        true = (hits ^ self.negative) & self.all
-        return true, self.all & ~true
+        true = (found[0] ^ self.negative) & self.all
+        return true, (self.all & ~true) | (self.texts & ~found[1])
 
 
 class _Loose(msgspec.Struct, frozen=True):
-    """A condition that has to be evaluated; ``bits`` are its own and those of the conditions within it."""
+    """A condition that has to be evaluated; ``bits`` are its ``own`` and those of the conditions within it."""
 
     rule: Rule
     test: Test
     part: Part
+    own: int
     bits: int
 
 
@@ -178,20 +174,23 @@ class Coverage:
         for name in looked_at:
             rules &= ~self._owner_bits[name]
         self._unmatched |= rules
+        false = 0
         for exact in plan.exact:
-            for view in views if exact.path.root == "resource" else views[:1]:
+            for view in views if exact.asked.path.root == "resource" else views[:1]:
                 if (seen := exact.seen(view)) is not None:
                     self._true |= seen[0] & conditions
                     self._false |= seen[1] & conditions
-        self._evaluate(plan, (action, step), views, looked_at)
+                    false |= seen[1] if exact.asked.path.root != "resource" else 0
+        self._evaluate(plan, (action, step), views, looked_at, false)
 
-    def _evaluate(self, plan: _Plan, key: tuple[str, Step], views: Sequence[View], looked_at: set[str]) -> None:
+    def _evaluate(self, plan: _Plan, key: tuple[str, Step], views: Sequence[View], looked_at: set[str], false: int) -> None:
+        """The conditions that have not been seen both true and false; ``false`` are known to be."""
         left: list[_Loose] = []
         for one in plan.loose:
             if not one.bits & ~(self._true & self._false):
                 continue
             left.append(one)
-            if one.rule.id not in looked_at and _is_valid(one.rule, views[0].now):
+            if not one.own & false and one.rule.id not in looked_at and _is_valid(one.rule, views[0].now):
                 for view in views:
                     tests: list[TestTrace] = []
                     holds(one.test, view, self._operators, tests, one.part)
@@ -208,25 +207,25 @@ class Coverage:
     def _planned(self, shelf: Shelf) -> _Plan:
         loose: list[_Loose] = []
         timed: list[tuple[Rule, int, int]] = []
-        exact: dict[str, tuple[Path, Attribute, dict[Scalar, int], int, int]] = {}
+        exact: dict[str, _Exact] = {}
         rules = 0
         for rule in shelf.rules:
             bit, bits = self._owner_bits[rule.id], 0
             if rule.when is not None or rule.unless is not None:
                 rules |= bit
-            for test, part, own in self._outer_tests(rule):
-                bits |= own
-                values = exact_values(test)
+            for test, part, within in self._outer_tests(rule):
+                bits |= within
+                own = self._bits[rule.id, test.position]
+                values, texts = exact_values(test), beginnings(test)
                 if values is None:
-                    loose.append(_Loose(rule, test, part, own))
-                    continue
-                path, attribute, by_value, mask, negative = exact.get(test.path.text, (test.path, test.attribute, {}, 0, 0))
-                for value in values[0]:
-                    by_value[value] = by_value.get(value, 0) | own
-                exact[test.path.text] = (path, attribute, by_value, mask | own, negative if values[1] else negative | own)
+                    loose.append(_Loose(rule, test, part, own, within))
+                    if texts is None:
+                        continue
+                known = exact.get(test.path.text) or _Exact(Asked(test.path, test.attribute))
+                exact[test.path.text] = _with(known, own, values, texts or frozenset())
             if rule.valid.start is not None or rule.valid.end is not None:
                 timed.append((rule, bit, bits))
-        return _Plan(shelf, tuple(_Exact(*one) for one in exact.values()), tuple(loose), rules, tuple(timed))
+        return _Plan(shelf, tuple(exact.values()), tuple(loose), rules, tuple(timed))
 
     def _outer_tests(self, rule: Rule) -> Iterator[tuple[Test, Part, int]]:
         """The conditions of a rule but those within others, each with the bits of its own and of those within it."""
@@ -253,6 +252,15 @@ class Coverage:
             )
         unmatched = bool(self._unmatched & bit) if owner.conditional else None
         return OwnerCoverage(owner.id, owner.kind, owner.mode, owner.position, bool(self._matched & bit), unmatched, tuple(conditions.values()))
+
+
+def _with(exact: _Exact, own: int, values: tuple[frozenset[Scalar], bool] | None, texts: frozenset[str]) -> _Exact:
+    """``exact`` with one more condition."""
+    if values is None:
+        exact.asked.add((), texts, own)
+        return msgspec.structs.replace(exact, texts=exact.texts | own)
+    exact.asked.add(values[0], (), own)
+    return msgspec.structs.replace(exact, all=exact.all | own, negative=exact.negative | (0 if values[1] else own))
 
 
 def _is_valid(rule: Rule, now: object) -> bool:

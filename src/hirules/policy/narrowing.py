@@ -1,4 +1,4 @@
-"""The few rules that can matter for a request, found by the exact values that their conditions ask for.
+"""The few rules that can matter for a request, found by the values and beginnings that their conditions ask for.
 
     Shelf   the rules of one action that look at the request as it came (rewrites), or at the effective one (the others)
     Choice  the values that conditions of a shelf ask for at one path, and whose they are
@@ -10,8 +10,9 @@ that the two lead to.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Literal
 
 import msgspec
@@ -25,11 +26,14 @@ from hirules.policy.matching import suspending
 from hirules.policy.read import View, read
 
 Step = Literal["rewrite", "decide"]
+STEPS: tuple[Step, Step] = ("rewrite", "decide")
 
 _TYPES = TEXTUAL | {Type.INTEGER, Type.ADDRESS}
 """Their canonical scalars are equal exactly where they are the same dictionary key."""
 _POSITIVE = frozenset({"equals", "in"})
 _NEGATIVE = frozenset({"not_equals", "not_in"})
+_WILDCARD = re.compile("[*?]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _REMEMBERED = 4096
 
 
@@ -51,65 +55,128 @@ def exact_values(test: Test) -> tuple[frozenset[Scalar], bool] | None:
     return frozenset(values), check.operator in _POSITIVE
 
 
-class Choice(msgspec.Struct, frozen=True):
-    """The rules that need one of some values at ``path``, by these values."""
+def beginnings(test: Test) -> frozenset[str] | None:
+    """Texts with one of which a value must begin to satisfy ``test``; ``None`` where it asks for something else, or for any beginning."""
+    if test.attribute.type not in TEXTUAL:
+        return None
+    for check in test.checks:
+        if check.operator in ("glob", "starts_with") and isinstance(check.argument, Operands):
+            # AE titles are canonical in upper case; the pattern follows them
+            fold = str.upper if test.attribute.type is Type.AE_TITLE else str
+            texts = [fold(text) for text in _constants(check.argument)]
+            if check.operator == "glob":
+                texts = [_WILDCARD.split(text, maxsplit=1)[0] for text in texts]
+            if all(texts):
+                return frozenset(texts)
+    return None
+
+
+def _constants(argument: Operands) -> Iterator[str]:
+    for operand in argument.operands:
+        if isinstance(operand, Value):
+            yield str(operand.value)
+        elif isinstance(operand, ListOperand):
+            yield from map(str, operand.values)
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """What is asked for at one path: exact values, or beginnings of texts, each with the numbers of who asks."""
 
     path: Path
     attribute: Attribute
-    by_value: Mapping[Scalar, tuple[int, ...]]
-    everything: tuple[int, ...]
-    """All of them, for a value that is not known."""
+    by_value: dict[Scalar, int] = msgspec.field(default_factory=dict)
+    by_beginning: dict[str, int] = msgspec.field(default_factory=dict)
+    lengths: set[int] = msgspec.field(default_factory=set)
+
+    def add(self, values: Iterable[Scalar], texts: Iterable[str], bits: int) -> None:
+        """``bits`` ask for one of these."""
+        for value in values:
+            self.by_value[value] = self.by_value.get(value, 0) | bits
+        for text in texts:
+            self.by_beginning[text] = self.by_beginning.get(text, 0) | bits
+            self.lengths.add(len(text))
+
+    def read(self, view: View) -> tuple[int, int] | None:
+        """Who asks for a value that is there, and who for a beginning; ``None`` where that is not known by values alone."""
+        seen = read(self.path, self.attribute, view)
+        if seen.unknown is not None or seen.everything:
+            return None
+        exact = possible = 0
+        for value in seen.values:
+            exact |= self.by_value.get(value, 0)  # type: ignore[call-overload]
+            if self.lengths:
+                text = str(value)
+                if not text.isascii() and _SURROGATE.search(text):
+                    return None  # RE2 has no such text: unknown
+                for length in self.lengths:
+                    possible |= self.by_beginning.get(text[:length], 0)
+        return exact, possible
 
 
 class Shelf(msgspec.Struct, frozen=True):
-    """The ``rules`` of one action and step; those that ``always`` may matter, and those that need a value, by number."""
+    """The ``rules`` of one action and step, numbers as bits of a whole number: those that ``always`` may matter, and those that need something."""
 
     rules: tuple[Rule, ...]
-    always: tuple[int, ...]
-    choices: tuple[Choice, ...]
+    always: int
+    asked: tuple[tuple[Asked, int], ...]
 
     def candidates(self, view: View) -> list[int]:
         """The numbers of the rules that may match, or be unknown, for the request of ``view``; ascending."""
-        found = set(self.always)
-        for choice in self.choices:
-            seen = read(choice.path, choice.attribute, view)
-            if seen.unknown is not None or seen.everything:
-                found.update(choice.everything)
-            else:
-                for value in seen.values:
-                    found.update(choice.by_value.get(value, ()))  # type: ignore[call-overload]
-        return sorted(found)
+        found = self.always
+        for asked, everyone in self.asked:
+            seen = asked.read(view)
+            found |= everyone if seen is None else seen[0] | seen[1]
+        return list(bits_of(found))
+
+
+def bits_of(number: int) -> Iterator[int]:
+    """The positions of the bits that are set, ascending."""
+    while number:
+        lowest = number & -number
+        yield lowest.bit_length() - 1
+        number ^= lowest
 
 
 def shelf_of(rules: Iterable[Rule]) -> Shelf:
-    """The shelf of these rules, each at the path where the fewest others ask for the same values."""
+    """The shelf of these rules, each at the path where the fewest others ask for the same."""
     ordered = tuple(rules)
     needed = [list(_needed(rule)) for rule in ordered]
-    frequency = Counter((test.path.text, value) for tests in needed for test, values in tests for value in values)
-    always: list[int] = []
-    by_path: dict[str, tuple[Path, Attribute, dict[Scalar, list[int]], list[int]]] = {}
-    for number, tests in enumerate(needed):
-        if not tests:
-            always.append(number)
+    frequency = Counter((one.test.path.text, key) for needs in needed for one in needs for key in one.keys)
+    always = 0
+    by_path: dict[str, tuple[Asked, int]] = {}
+    for number, needs in enumerate(needed):
+        if not needs:
+            always |= 1 << number
             continue
-        test, values = min(tests, key=lambda one: (max((frequency[one[0].path.text, value] for value in one[1]), default=0), len(one[1]), one[0].path.text))
-        _, _, by_value, everything = by_path.setdefault(test.path.text, (test.path, test.attribute, {}, []))
-        everything.append(number)
-        for value in values:
-            by_value.setdefault(value, []).append(number)
-    choices = tuple(
-        Choice(path, attribute, {value: tuple(numbers) for value, numbers in by_value.items()}, tuple(everything))
-        for path, attribute, by_value, everything in by_path.values()
-    )
-    return Shelf(ordered, tuple(always), choices)
+        best = min(needs, key=lambda one: (max((frequency[one.test.path.text, key] for key in one.keys), default=0), len(one.keys), one.test.path.text))
+        asked, everyone = by_path.get(best.test.path.text) or (Asked(best.test.path, best.test.attribute), 0)
+        asked.add(best.values, best.texts, 1 << number)
+        by_path[best.test.path.text] = (asked, everyone | 1 << number)
+    return Shelf(ordered, always, tuple(by_path.values()))
 
 
-def _needed(rule: Rule) -> Iterator[tuple[Test, frozenset[Scalar]]]:
-    """The tests without which the rule does not match, of what every entity has in common."""
+class _Need(msgspec.Struct, frozen=True):
+    """A condition without which a rule does not match, and what it asks for."""
+
+    test: Test
+    values: frozenset[Scalar] = frozenset()
+    texts: frozenset[str] = frozenset()
+
+    @property
+    def keys(self) -> frozenset[Scalar]:
+        return self.values or self.texts
+
+
+def _needed(rule: Rule) -> Iterator[_Need]:
+    """The conditions of what every entity has in common that a rule needs."""
     for test in _conjuncts(rule.when):
-        exact = exact_values(test) if test.path.root in ("subject", "request") else None
-        if exact is not None and exact[1]:
-            yield test, exact[0]
+        if test.path.root in ("subject", "request"):
+            exact = exact_values(test)
+            if exact is not None:
+                if exact[1]:
+                    yield _Need(test, values=exact[0])
+            elif (texts := beginnings(test)) is not None:
+                yield _Need(test, texts=texts)
 
 
 def _conjuncts(condition: Condition | None) -> Iterator[Test]:

@@ -38,7 +38,7 @@ def policy_test_schema(vocabulary: Vocabulary) -> Schema:
             ("hirules-test", "tests"),
         ),
         "$defs": {
-            "part": _part(vocabulary), "given": _given(), "entities": _entities(), "file": _file(), "expect": _expect(),
+            **_keys(vocabulary), "part": _part(), "given": _given(), "entities": _entities(), "file": _file(), "expect": _expect(),
             "case": _case(vocabulary), "test": _test(vocabulary),
         },
     }  # fmt: skip
@@ -87,8 +87,16 @@ def _request(vocabulary: Vocabulary) -> dict[str, Schema]:
     return names
 
 
+_KEYS: Schema = {
+    **{name: {"$ref": f"#/$defs/{name}"} for name in ("subject", "request", "instance", "context", "original", "id")},
+    "resource": {"$ref": "#/$defs/entities"},
+    "resource_after": {"$ref": "#/$defs/entities"},
+}
+"""The keys of a part, which tests and rows have too."""
+
+
 def _keys(vocabulary: Vocabulary) -> Schema:
-    """The keys of a part, which tests and rows have too."""
+    """What the keys of a part hold."""
     instance = {"anyOf": [{"$ref": "#/$defs/file"}, {"type": "object"}]}
     return {
         "subject": _fields("subject", "who asks, by the names below `subject.`", {"ae_title": "RES_1"}, _names(vocabulary, "subject")),
@@ -102,15 +110,13 @@ def _keys(vocabulary: Vocabulary) -> Schema:
         "context": _fields("context", "the names below `context.`", {"purpose_of_use": "TREAT"}, _names(vocabulary, "context")),
         "original": _fields(
             "original parameters", "for `answer` and `release`: the parameters of the request that asked, as it came",
-            {"Identifier": {"PatientID": "P1"}}, _request(vocabulary),
+            {"Identifier": {"PatientID": "P1"}}, {name: {"anyOf": [{"$ref": "#/$defs/file"}, {"type": ["object", "null"]}]} for name in DATA_SETS},
         ),
-        "resource": {"$ref": "#/$defs/entities"},
-        "resource_after": {"$ref": "#/$defs/entities"},
         "id": {"title": "id", "description": "the id of the request, by which `sample` chooses", "type": "string", "examples": ["r-1"]},
     }  # fmt: skip
 
 
-def _part(vocabulary: Vocabulary) -> Schema:
+def _part() -> Schema:
     record = _closed(
         {
             "file": {"title": "record", "description": "a captured audit record, JSON", "type": "string", "examples": ["refused.json"]},
@@ -121,7 +127,7 @@ def _part(vocabulary: Vocabulary) -> Schema:
     return {
         "title": "part of a request",
         "description": "laid over the parts before it; or a captured audit record, `{file: record.json}`",
-        "anyOf": [{"title": "part", **_closed(_keys(vocabulary)), "minProperties": 1}, {"title": "captured record", **record}],
+        "anyOf": [{"title": "part", **_closed(_KEYS), "minProperties": 1}, {"title": "captured record", **record}],
         "examples": [{"subject": {"ae_title": "RES_1"}}],
     }
 
@@ -228,7 +234,7 @@ def _row(vocabulary: Vocabulary) -> Schema:
         "name": {"title": "name", "description": "what is tested, in words", **_TEXT, "examples": ["research may not receive at an unknown place"]},
         "on": {"title": "action", "description": "the action of the request", **action, "examples": ["c-move"]},
         "given": {"$ref": "#/$defs/given"},
-        **_keys(vocabulary),
+        **_KEYS,
         "now": _now("in the place of the file's"),
         "expect": {"$ref": "#/$defs/expect"},
     }

@@ -18,10 +18,10 @@ from hirules.model.request import Request, plain
 from hirules.policy.ast import PolicySet, Rule
 from hirules.policy.coverage import Coverage, CoverageReport
 from hirules.policy.edits import EDITS, EditKind
-from hirules.policy.entities import entities_of
+from hirules.policy.entities import WITHOUT_RESOURCE, entities_of
 from hirules.policy.evaluate import evaluate
 from hirules.policy.index import Index
-from hirules.policy.narrowing import Narrowing, Step
+from hirules.policy.narrowing import STEPS, Narrowing, Step
 from hirules.policy.operators import OPERATORS, Operator
 from hirules.policy.read import View
 from hirules.policy.suite import Case
@@ -90,33 +90,34 @@ class Runner:
     # Deciding with the few rules that can matter.
 
     def _decided(self, case: Case, verdicts: Sequence[Verdict]) -> Decision:
-        rewriting = self._candidates(case, case.request, "rewrite")
-        deciding = self._candidates(case, case.request, "decide")
+        request = case.request
+        rewriting, deciding = self._candidates(case, request, "rewrite"), self._candidates(case, request, "decide")
+        effective = request
+        if rewriting or verdicts:
+            effective = self._evaluated(case, self._rules(request, rewriting, []), verdicts, None).effective
+            if effective is not request:
+                # other rules may look at the effective request
+                deciding = self._candidates(case, effective, "decide")
         trace = None if self._coverage is None else Trace()
-        decision = self._evaluated(case, (*rewriting, *deciding), verdicts, trace)
-        if decision.effective is not case.request:
-            # other rules may look at the effective request
-            deciding = self._candidates(case, decision.effective, "decide")
-            trace = None if self._coverage is None else Trace()
-            decision = self._evaluated(case, (*rewriting, *deciding), verdicts, trace)
+        decision = self._evaluated(case, self._rules(request, rewriting, deciding), verdicts, trace)
         if self._coverage is not None and trace is not None:
             self._coverage.observe(trace)
-            self._observe_others(self._coverage, case, case.request, "rewrite")
-            self._observe_others(self._coverage, case, decision.effective, "decide")
+            self._coverage.observe_others(request.action, "rewrite", self._views(case, request), rewriting)
+            self._coverage.observe_others(request.action, "decide", self._views(case, effective), deciding)
         return decision
 
     def _evaluated(self, case: Case, rules: Iterable[Rule], verdicts: Sequence[Verdict], trace: Trace | None) -> Decision:
         policies = self._narrowing.restricted(case.request.action, rules)
         return evaluate(policies, case.request, case.now, verdicts, trace, operators=self._operators, edits=self._edits)
 
-    def _candidates(self, case: Case, request: Request, step: Step) -> list[Rule]:
-        shelf = self._narrowing.shelf(request.action, step)
-        view = self._views(case, request)[0]
-        return [shelf.rules[number] for number in shelf.candidates(view)]
+    def _candidates(self, case: Case, request: Request, step: Step) -> list[int]:
+        """The numbers of the rules of a shelf that may matter; what they need is the same for all entities."""
+        view = View(request, case.request, WITHOUT_RESOURCE, case.now, self._zone)
+        return self._narrowing.shelf(request.action, step).candidates(view)
 
-    def _observe_others(self, coverage: Coverage, case: Case, request: Request, step: Step) -> None:
-        views = self._views(case, request)
-        coverage.observe_others(request.action, step, views, self._narrowing.shelf(request.action, step).candidates(views[0]))
+    def _rules(self, request: Request, rewriting: Iterable[int], deciding: Iterable[int]) -> list[Rule]:
+        first, second = (self._narrowing.shelf(request.action, step).rules for step in STEPS)
+        return [*(first[number] for number in rewriting), *(second[number] for number in deciding)]
 
     def _views(self, case: Case, request: Request) -> list[View]:
         entities = entities_of(request.resource, self.policies.vocabulary.actions[request.action].has_resource)
@@ -132,7 +133,8 @@ class Runner:
         named |= {str(entry[key]) for entry in entries for key in ("source", "rule", "exception") if key in entry}
         near = self._near(case, decision)
         rules = [rule for rule in self.policies.rules if rule.id in named or named.intersection(one.id for one in rule.exceptions)]
-        rules += [*self._candidates(case, case.request, "rewrite"), *self._candidates(case, decision.effective, "decide"), *near]
+        candidates = [self._candidates(case, request, step) for request, step in zip((case.request, decision.effective), STEPS, strict=True)]
+        rules += [*self._rules(case.request, *candidates), *near]
         trace = Trace()
         self._evaluated(case, rules, verdicts, trace)
         return told(trace.rules, named, {rule.id for rule in near})
