@@ -170,7 +170,7 @@ class Program:
 
 
 @contextmanager
-def serving(handlers: list[Any], ae_title: str = "PROGRAM") -> Iterator[int]:
+def serving(handlers: list[Any], ae_title: str = "PROGRAM", **options: Any) -> Iterator[int]:
     """A server of pynetdicom on a free port."""
     entity = AE(ae_title)
     entity.maximum_associations = 50
@@ -178,7 +178,7 @@ def serving(handlers: list[Any], ae_title: str = "PROGRAM") -> Iterator[int]:
     for uid in CLASSES:
         entity.add_supported_context(uid)
     entity.add_supported_context(CT, scu_role=True, scp_role=True)
-    server = entity.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
+    server = entity.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers, **options)
     assert server is not None
     assert server.socket is not None
     try:

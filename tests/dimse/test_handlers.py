@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import logging
+import ssl
+import subprocess
 import threading
 import weakref
 from collections.abc import Callable, Iterator
@@ -373,7 +375,7 @@ USERS = """
 
 @pytest.mark.parametrize(
     ("verifies", "user", "finds", "reads"),
-    [(None, b"ada", 0, NOT_AUTHORIZED), (True, b"ada", 0, 0), (True, b"eve", NOT_AUTHORIZED, NOT_AUTHORIZED)],
+    [(None, b"ada", 0, NOT_AUTHORIZED), (True, b"ada", NOT_AUTHORIZED, 0), (True, b"eve", NOT_AUTHORIZED, NOT_AUTHORIZED)],
 )
 def test_a_user_is_one_when_the_program_has_verified_it(verifies: bool | None, user: bytes, finds: int, reads: int, tmp_path: Path) -> None:
     program = Program()
@@ -393,6 +395,28 @@ def test_a_verified_user_may_be_kept_out(tmp_path: Path) -> None:
                 assert association.is_rejected
         with client(port, ext_neg=[identity(1, b"ada")]) as association:
             assert association.is_established
+
+
+def test_a_client_certificate_is_part_of_who_asks(tmp_path: Path) -> None:
+    """Made by openssl: the server's own, which the client proves to have too."""
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=workstation",
+         "-keyout", key, "-out", certificate],
+        check=True, capture_output=True, timeout=60,
+    )  # fmt: skip
+    contexts = [ssl.SSLContext(protocol) for protocol in (ssl.PROTOCOL_TLS_SERVER, ssl.PROTOCOL_TLS_CLIENT)]
+    for context in contexts:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_cert_chain(certificate, key)
+        context.load_verify_locations(certificate)
+    rule = "\n  - {id: known, on: c-find, when: {subject.tls.cn: workstation, context.transport: dimse+tls}, allow: {}}\n"
+    handlers = guard(Program().handlers(), Recorded(tmp_path, rule, clinical=False).gate)
+    with serving(handlers, ssl_context=contexts[0]) as port, client(port, tls_args=(contexts[1], "localhost")) as association:
+        assert SERVICES["c-find"](association, 1)[-1][0].Status == 0
+    with serving(handlers) as port, client(port) as association:
+        assert SERVICES["c-find"](association, 1)[-1][0].Status == NOT_AUTHORIZED
 
 
 def test_the_program_says_what_else_it_knows_of_the_peer(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ import msgspec
 from pynetdicom import evt
 
 from hirules.dimse import pynetdicom_seam
-from hirules.dimse.association import Association, AssociationError, Context, decode_request
+from hirules.dimse.association import Association, AssociationError, Context, UserIdentity, decode_request
 from hirules.dimse.conversation import CANCELLABLE, PENDING, Conversation, Mistake, Outstanding, too_large
 from hirules.dimse.message import C_CANCEL_RQ, C_ECHO_RQ, C_GET_RQ, RESPONSE, Command, CommandError, parse_command
 from hirules.dimse.options import Options
@@ -36,6 +36,7 @@ from hirules.dimse.pdu import A_ASSOCIATE_RQ
 from hirules.dimse.pynetdicom_seam import Received
 from hirules.dimse.response import response
 from hirules.dimse.ruling import REJECTED, Desk, Rejection, decide_association, place_of
+from hirules.dimse.tls import read_certificate
 from hirules.dimse.translate import SERVICES
 from hirules.facts.reads import paths_of
 from hirules.gate import Gate
@@ -197,7 +198,8 @@ class Guarded:
             self._made.desk.complete(Completed(self._decision, {"accepted": True}))
 
     def _decide_association(self) -> Decision | Rejection:
-        pdu, requestor = self._pdu, self._association.requestor
+        pdu, self._pdu = self._pdu, b""  # a passcode may be in it
+        requestor = self._association.requestor
         if pdu[:1] != bytes([A_ASSOCIATE_RQ]):
             raise AssociationError("no A-ASSOCIATE-RQ")
         asked = decode_request(pdu, requestor.address, requestor.port)
@@ -207,9 +209,22 @@ class Guarded:
             contexts[accepted.context_id] = msgspec.structs.replace(
                 contexts[accepted.context_id], transfer_syntax=str(accepted.transfer_syntax[0]), scu_role=accepted.as_scp, scp_role=accepted.as_scu
             )
-        self._agreed = msgspec.structs.replace(asked, contexts=contexts, accepted=True), self._options(asked.called_ae_title, "", "")
+        encrypted = pynetdicom_seam.encrypted(self._association)
+        association = msgspec.structs.replace(
+            asked, contexts=contexts, accepted=True, transport="dimse+tls" if encrypted is not None else "dimse",
+            user_identity=_without_secrets(asked.user_identity), proven={**_certified(encrypted), **self._verified(asked.user_identity)},
+        )  # fmt: skip
+        self._agreed = association, self._options(asked.called_ae_title, "", "")
         self._table()  # a look-up that cannot be made must show before the association stands
         return decide_association(self._asking, *self._agreed)
+
+    def _verified(self, stated: UserIdentity | None) -> Mapping[str, object]:
+        if not self.verified or stated is None or stated.type not in (1, 2):
+            return {}
+        try:
+            return {"user": stated.primary.decode("utf-8")}  # PS3.7 §D.3.3.7
+        except UnicodeDecodeError:
+            return {"user": Unknown("the user identity is no UTF-8")}
 
     def _table(self) -> _Table:
         """Where requests are ruled on; made when the association stands."""
@@ -345,18 +360,9 @@ class Guarded:
 
     def known(self, request: Request) -> Request:
         """``request`` with what only the program knows of the peer."""
-        added: dict[str, object] = {}
-        if self.verified and self._agreed is not None:
-            identity = self._agreed[0].user_identity
-            if identity is not None and identity.type in (1, 2):
-                added["user"] = _user_name(identity.primary)
-        if self._choices.subject is not None:
-            added.update(self._choices.subject(self._association))
-        if added:
-            request = replaced(request, subject={**request.subject, **added})
-        if isinstance(pynetdicom_seam.socket_of(self._association), ssl.SSLSocket):
-            request = replaced(request, context={**request.context, "transport": "dimse+tls"})
-        return request
+        if self._choices.subject is None:
+            return request
+        return replaced(request, subject={**request.subject, **self._choices.subject(self._association)})
 
 
 class _Asking:
@@ -412,8 +418,21 @@ def _number(command: Command) -> int:
     return number
 
 
-def _user_name(primary: bytes) -> object:
+def _without_secrets(stated: UserIdentity | None) -> UserIdentity | None:
+    """A ticket, an assertion or a token is one as a whole."""
+    if stated is None:
+        return None
+    return msgspec.structs.replace(stated, primary=stated.primary if stated.type in (1, 2) else b"", secondary=b"")
+
+
+def _certified(encrypted: ssl.SSLSocket | None) -> Mapping[str, object]:
+    """What the certificate of a client says, which the program's own context has verified: else the client is not asked for one."""
+    der = encrypted.getpeercert(binary_form=True) if encrypted is not None else None
+    if der is None:
+        return {}
     try:
-        return primary.decode("utf-8")  # PS3.7 §D.3.3.7
-    except UnicodeDecodeError:
-        return Unknown("the user identity is no UTF-8")
+        certificate = read_certificate(der)
+    except ImportError:  # of the extra `tls`
+        unread = Unknown("without `cryptography` no certificate can be read")
+        return {"tls": dict.fromkeys(("subject", "cn", "san", "fingerprint"), unread)}
+    return {"tls": certificate.fields()}

@@ -14,6 +14,7 @@ that the tests have run with are listed, and no other is taken.
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -152,9 +153,10 @@ def answer(association: Association, primitive: Primitive, command: bytes, conte
     association.dimse.send_msg(response, context)
 
 
-def socket_of(association: Association) -> Any:
-    """The socket itself; ``None`` when it is closed."""
-    return getattr(association.dul.socket, "socket", None)
+def encrypted(association: Association) -> ssl.SSLSocket | None:
+    """The connection, where it is one of TLS."""
+    found = getattr(association.dul.socket, "socket", None)
+    return found if isinstance(found, ssl.SSLSocket) else None
 
 
 class _Rejected(Exception):
