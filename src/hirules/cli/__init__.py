@@ -15,12 +15,12 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from hirules.cli import check, decide, demo, explain, fmt, plugins, schema, serve, test
+from hirules.cli import check, decide, demo, explain, fmt, init, plugins, schema, serve, test
 from hirules.policy.findings import PolicyError
 
-COMMANDS = (check, decide, explain, test, fmt, serve, demo, schema, plugins)
+COMMANDS = (init, check, decide, explain, test, fmt, serve, demo, schema, plugins)
 
-PLANNED = ("audit", "bench", "bundle", "diff", "exec", "init", "prove", "replay", "report")
+PLANNED = ("audit", "bench", "bundle", "diff", "exec", "prove", "replay", "report")
 """Commands of later versions: naming one says so, instead of taking it for a mistake."""
 
 USAGE = 2
