@@ -8,7 +8,7 @@ Rule 3: the upstream asks for nothing but what it has the SCU role for, and an N
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import msgspec
@@ -64,6 +64,8 @@ class Outstanding(msgspec.Struct):
     """Of a C-MOVE that goes through."""
     told: Mapping[str, object] = {}
     """What the outcome says beside status and counts."""
+    progress: dict[str, int] = {}
+    """The counts of the last pending response."""
     ledger: Ledger | None = None
     """Of a C-GET or a C-MOVE."""
 
@@ -111,6 +113,8 @@ class Conversation:
         self.numbers: dict[int, int] = {}
         """Of the C-MOVEs that go through: the upstream's message id to the client's."""
         self.release_requested = False
+        self.retrieves: Callable[[], None] | None = None
+        """Called when a C-GET or C-MOVE becomes outstanding."""
 
     def usable(self, context: int) -> bool:
         """Whether messages may use it."""
@@ -163,6 +167,8 @@ class Conversation:
         assert isinstance(number, int)
         ledger = Ledger() if command.field in (C_GET_RQ, C_MOVE_RQ) else None
         self.sent[number] = Outstanding(command.field, context, decision, counts={}, ledger=ledger)
+        if ledger is not None and self.retrieves is not None:
+            self.retrieves()
 
     def routed(self, command: Command, move: Move | None, told: Mapping[str, object]) -> None:
         """The C-MOVE that was registered takes a way of its own."""
@@ -207,6 +213,8 @@ class Conversation:
         assert isinstance(number, int)
         if status in PENDING and request.field in CANCELLABLE:
             request.matches += 1
+            if request.field != C_FIND_RQ:
+                request.progress = {name: value for name in ("NumberOfRemainingSuboperations", *_COUNTS) if isinstance(value := values.get(name), int)}
             return False
         request.status = status
         request.counts = {name: value for name in _COUNTS if isinstance(value := values.get(name), int)}

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import socket
 import threading
+import time
 from collections.abc import Sequence
 
 from hirules.dimse.flow import Flow
@@ -29,6 +30,8 @@ class Lane:
         self.peer = peer
         self.lock = threading.Lock()
         self.finished = False
+        self.active = time.monotonic()
+        """When the last whole message was sent."""
 
     def finish(self, pdu: bytes) -> None:
         """The last PDU, if any, and the end of the stream; once. Whoever calls holds the lock."""
@@ -97,5 +100,6 @@ class Pump:
             self.holds = True
         send(self.out.peer, pieces)
         if complete:
+            self.out.active = time.monotonic()
             self.holds = False
             self.out.lock.release()

@@ -12,6 +12,7 @@ from hirules.dimse.access import Access
 from hirules.dimse.destinations import Destinations
 from hirules.dimse.moves import Moves
 from hirules.dimse.options import Options
+from hirules.dimse.pending import Pulse
 from hirules.dimse.ruling import Gate, LookupOf
 from hirules.dimse.session import LIMIT_EXCEEDED, Session
 from hirules.dimse.tally import Tally
@@ -42,6 +43,7 @@ class Gateway:
         self.moves = Moves()
         """The C-MOVEs that go through, of all associations."""
         self._destinations = Destinations(options, self.moves)
+        self._pulse = Pulse(options.pending_interval)
         self._listener: socket.socket | None = None
         self._lock = threading.Lock()
         self._sessions: dict[Session, threading.Thread] = {}
@@ -77,6 +79,7 @@ class Gateway:
         self._join(time.monotonic() + _GOODBYE)
         self._each(Session.cut)
         self._join(time.monotonic() + _GOODBYE)
+        self._pulse.close()
         self._stopped.set()
 
     def _each(self, do: Callable[[Session], None]) -> None:
@@ -107,7 +110,7 @@ class Gateway:
             self._serve(peer, (str(address[0]), int(address[1])))
 
     def _serve(self, peer: socket.socket, address: tuple[str, int]) -> None:
-        session = Session(peer, address, self._gate, self._options, self._lookup_of, self._destinations, self._access, self.tally)
+        session = Session(peer, address, self._gate, self._options, self._lookup_of, self._destinations, self._pulse, self._access, self.tally)
         counted = self.tally.arrives(address[0], self._options.associations_per_address)
         with self._lock:
             below = counted and len(self._sessions) < self._options.associations

@@ -34,6 +34,7 @@ from hirules.dimse.pdu import (
     abort_pdu,
     reject_pdu,
 )
+from hirules.dimse.pending import Pulse
 from hirules.dimse.pump import Lane, Pump
 from hirules.dimse.relay import Relay
 from hirules.dimse.ruling import REJECTED, Desk, Gate, LookupOf, Rejection, decide_association, place_of, reject_association
@@ -87,6 +88,7 @@ class Session:
         options: Options,
         lookup_of: LookupOf | None = None,
         destinations: Destinations | None = None,
+        pulse: Pulse | None = None,
         access: Access = Access(),  # noqa: B008 - frozen
         tally: Tally | None = None,
     ) -> None:
@@ -99,6 +101,7 @@ class Session:
         self._options = options
         self._lookup_of = lookup_of
         self._destinations = destinations
+        self._pulse = pulse
         self._delivery: Delivery | None = None
         self._upstream: Peer | None = None
         self._name = f"{address[0]}:{address[1]}"
@@ -311,6 +314,9 @@ class Session:
         except OSError as error:
             self._end(f"the client could not be sent to: {type(error).__name__}", abort_pdu(0))
         self._lanes = (to_client, to_upstream)
+        asking, pulse = relay.client.exchange.conversation, self._pulse
+        if pulse is not None:
+            asking.retrieves = lambda: pulse.watch(asking, to_client)
         self._tally.made()
         try:
             thread.start()
@@ -318,6 +324,8 @@ class Session:
             thread.join()
         finally:
             self._tally.ended()
+            if pulse is not None:
+                pulse.forget(asking)
         for completed in relay.unfinished(self._ended):
             desk.complete(completed)
 
