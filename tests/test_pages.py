@@ -8,8 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydicom.dataset import Dataset
+from pynetdicom import AE
+from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind  # type: ignore[attr-defined]
 
 import hirules
+from hirules.dimse.handlers import guard
+from hirules.dimse.pynetdicom_seam import SUPPORTED
 from hirules.hooks import spec
 from hirules.model.decision import Decision
 from hirules.model.request import Request
@@ -49,7 +54,7 @@ def test_the_plugin_of_the_page_decides(tmp_path: Path) -> None:
 
 
 def test_the_program_of_an_embedder_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (program,) = blocks(EMBEDDING, "python")
+    program, _ = blocks(EMBEDDING, "python")
     folder(tmp_path / "policies")
     monkeypatch.chdir(tmp_path)
     carried_out: list[Request] = []
@@ -66,3 +71,33 @@ def test_the_fields_of_the_page_are_those_of_the_code(of: Any, title: str) -> No
     left_out = {"id", "original"} if of is Request else {"decision", "full_reason"}
     fields = set(of.__struct_fields__) | ({"allowed"} if of is Decision else set())
     assert shown == fields - left_out
+
+
+def test_the_pynetdicom_program_of_the_page_is_guarded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, program = blocks(EMBEDDING, "python")
+    (tmp_path / "policies").mkdir()
+    rule = "  - {id: ward, on: c-find, when: {subject.ae_title: WARD}, allow: {}}\n"
+    (tmp_path / "policies" / "p.yaml").write_text(f"hirules: 1\npolicy: p\nrules:\n{rule}", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {"port": 0, "matches": lambda identifier: [identifier]}
+    exec(program, names)
+    try:
+        for title, statuses in (("WARD", [0xFF00, 0]), ("STRANGER", [0x0124])):
+            entity = AE(title)
+            entity.add_requested_context(StudyRootQueryRetrieveInformationModelFind)
+            association = entity.associate("127.0.0.1", names["server"].socket.getsockname()[1])
+            identifier = Dataset()
+            identifier.QueryRetrieveLevel, identifier.PatientID = "STUDY", "P1"
+            found = list(association.send_c_find(identifier, StudyRootQueryRetrieveInformationModelFind))
+            association.release()
+            assert [status.Status for status, _ in found] == statuses
+    finally:
+        names["archive"].shutdown()
+    assert (tmp_path / "audit.jsonl").read_text(encoding="utf-8").count('"entry":"decision"') == 4
+
+
+def test_the_arguments_and_versions_of_the_page_are_those_of_the_guard() -> None:
+    section = EMBEDDING.split("## A pynetdicom program\n")[1]
+    shown = re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)
+    assert shown == [name for name, parameter in inspect.signature(guard).parameters.items() if parameter.kind is parameter.KEYWORD_ONLY]
+    assert f"{', '.join(SUPPORTED[:-1])} or {SUPPORTED[-1]}" in section
