@@ -5,8 +5,8 @@
 A record that cannot be written raises :class:`NotRecorded`, and the gate refuses the request.
 """
 
-from hirules.audit.record import DecisionRecord, LookupCost, OutcomeRecord
+from hirules.audit.record import DecisionRecord, InstanceRecord, LookupCost, OutcomeRecord
 from hirules.audit.recorder import Recorder
 from hirules.audit.store import FileStore, NotRecorded, Store
 
-__all__ = ["DecisionRecord", "FileStore", "LookupCost", "NotRecorded", "OutcomeRecord", "Recorder", "Store"]
+__all__ = ["DecisionRecord", "FileStore", "InstanceRecord", "LookupCost", "NotRecorded", "OutcomeRecord", "Recorder", "Store"]

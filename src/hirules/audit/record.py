@@ -1,4 +1,4 @@
-"""What the audit log holds: one line for a decision, one for its outcome, tied by the id of the request."""
+"""What the audit log holds: one line for a decision, one for each instance that leaves by it, one for its outcome, tied by the id of the request."""
 
 from __future__ import annotations
 
@@ -96,7 +96,18 @@ class OutcomeRecord(msgspec.Struct, frozen=True, kw_only=True, tag="outcome", ta
     outcome: Annotated[dict[str, Any], msgspec.Meta(description="as the enforcement point reports it; never a value of a patient")]
 
 
-Record = DecisionRecord | OutcomeRecord
+class InstanceRecord(msgspec.Struct, frozen=True, kw_only=True, tag="instance", tag_field="entry", forbid_unknown_fields=True):
+    """An instance that a retrieve brings is about to leave: written before its first byte does."""
+
+    format: Literal[1] = FORMAT
+    id: Annotated[Text, msgspec.Meta(description="the id of the request whose decision let it leave")]
+    time: Annotated[datetime, msgspec.Meta(tz=True)]
+    instance: Annotated[
+        Text, msgspec.Meta(description="`sha256:` and the hash of its SOP Instance UID, by which it can be looked for; the UID itself only where configured")
+    ]
+
+
+Record = DecisionRecord | InstanceRecord | OutcomeRecord
 
 
 def schema() -> dict[str, Any]:

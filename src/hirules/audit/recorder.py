@@ -5,12 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from hirules.audit.record import DecisionRecord, LookupCost, OutcomeRecord, RecordedError, RecordedException, RecordedNote, RecordedShadow, encode
-from hirules.audit.redaction import removed_keys, shown, shown_paths
+from hirules.audit.record import (
+    DecisionRecord,
+    InstanceRecord,
+    LookupCost,
+    OutcomeRecord,
+    Record,
+    RecordedError,
+    RecordedException,
+    RecordedNote,
+    RecordedShadow,
+    encode,
+)
+from hirules.audit.redaction import removed_keys, shown, shown_instance, shown_paths
 from hirules.audit.store import NotRecorded, Store
 from hirules.model.decision import Decision
 from hirules.model.request import Request, plain
 from hirules.model.vocabulary import Vocabulary
+
+GROUP = 64
+"""So many instances are synced together."""
 
 
 class Recorder:
@@ -21,6 +35,8 @@ class Recorder:
         self.vocabulary = vocabulary
         """What of a request may be shown; that of the policy set that decides."""
         self._identifying_values = identifying_values
+        self._loose = 0
+        """Lines of instances since one was synced; threads may miscount it by one another's, which syncs a little earlier or later."""
 
     @property
     def stores(self) -> bool:
@@ -64,9 +80,19 @@ class Recorder:
         self._put(_line(record), sync=True)
 
     def outcome(self, request_id: str, outcome: Mapping[str, object], time: datetime) -> None:
-        """Complete the record of ``request_id``. Written at once, synced with the next decision. Raises :class:`NotRecorded`."""
+        """Complete the record of ``request_id``. Written at once; synced after instances, else with the next decision. Raises :class:`NotRecorded`."""
         fields = {str(name): plain(value) for name, value in outcome.items()}
-        self._put(_line(OutcomeRecord(id=request_id, time=time, outcome=fields)), sync=False)
+        loose, self._loose = self._loose, 0
+        self._put(_line(OutcomeRecord(id=request_id, time=time, outcome=fields)), sync=loose > 0)
+
+    def instance(self, request_id: str, uid: str, time: datetime) -> None:
+        """An instance is about to leave by the decision on ``request_id``. Written at once, synced with its group. Raises :class:`NotRecorded`."""
+        self._loose += 1
+        sync = self._loose >= GROUP
+        if sync:
+            self._loose = 0
+        shown_uid = shown_instance(uid, identifying_values=self._identifying_values)
+        self._put(_line(InstanceRecord(id=request_id, time=time, instance=shown_uid)), sync=sync)
 
     def close(self) -> None:
         """Close the store."""
@@ -85,7 +111,7 @@ class Recorder:
             raise NotRecorded(f"the audit store raised {type(error).__name__}") from error
 
 
-def _line(record: DecisionRecord | OutcomeRecord) -> bytes:
+def _line(record: Record) -> bytes:
     try:
         return encode(record)
     except (TypeError, ValueError, RecursionError, UnicodeError) as error:

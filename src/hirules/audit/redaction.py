@@ -6,6 +6,7 @@ every data set stay out, unless ``identifying_values`` of the configuration lets
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 
 from hirules.model.path import DATA_SETS, PathError, parse_path, spell_name
@@ -28,6 +29,11 @@ def shown(vocabulary: Vocabulary, fields: Mapping[str, object], root: str, *, id
 def shown_paths(vocabulary: Vocabulary, values: Mapping[str, object], *, identifying_values: bool) -> dict[str, object]:
     """Values by path: those of patient data withheld, so that it can be seen that there was one."""
     return {path: _bounded(plain(value)) if identifying_values or not _identifies(vocabulary, path) else WITHHELD for path, value in values.items()}
+
+
+def shown_instance(uid: str, *, identifying_values: bool) -> str:
+    """A SOP Instance UID as the record shows it: whoever has the UID can find it, and nobody can read it from there."""
+    return uid if identifying_values else "sha256:" + hashlib.sha256(uid.encode()).hexdigest()
 
 
 def removed_keys(request: Request) -> tuple[str, ...]:

@@ -126,8 +126,8 @@ class Conversation:
         return self.options.identifier_size if command.field in CANCELLABLE else self.options.data_set_size
 
     def decides(self, command: Command) -> bool:
-        """Whether a C-STORE is a decision of its own, or covered by its C-GET."""
-        if not self.retrieving(command):
+        """Whether a C-STORE is a decision of its own or goes into the record, or is covered by its C-GET."""
+        if not self.retrieving(command) or self.options.record_instances:
             return True
         decided = self.options.decide_suboperations
         return decided if isinstance(decided, bool) else decided()
@@ -151,6 +151,11 @@ class Conversation:
     def retrieving(self, command: Command) -> bool:
         """Whether it is a sub-operation of a C-GET."""
         return self.from_upstream and command.field == C_STORE_RQ and self._retrieval() is not None
+
+    def retrieve(self, command: Command) -> Decision | None:
+        """The decision on the C-GET that it is a sub-operation of."""
+        retrieval = self._retrieval() if self.from_upstream and command.field == C_STORE_RQ else None
+        return None if retrieval is None else retrieval.decision
 
     def _may_ask(self, field: int, context: Context) -> bool:
         if field == N_EVENT_REPORT_RQ:

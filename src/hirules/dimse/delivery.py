@@ -26,10 +26,10 @@ from hirules.dimse.options import Destination, Options
 from hirules.dimse.outputs import Completed, Message, Ruling
 from hirules.dimse.pdu import abort_pdu, reject_pdu, release_reply_pdu
 from hirules.dimse.pump import Lane
-from hirules.dimse.ruling import Desk, Gate, Rejection, decide_association, place_of
+from hirules.dimse.ruling import NOT_RECORDED, Desk, Gate, Rejection, decide_association, place_of
 from hirules.dimse.translate import Refusal, request_of
 from hirules.dimse.transport import BUFFER_SIZE, Peer, acknowledge_now, cut, drain, established
-from hirules.model.status import NOT_AUTHORIZED, SOP_CLASS_NOT_SUPPORTED
+from hirules.model.status import NOT_AUTHORIZED, PROCESSING_FAILURE, SOP_CLASS_NOT_SUPPORTED
 
 log = logging.getLogger("hirules.dimse")
 
@@ -242,14 +242,15 @@ class _Desk(Desk):
         ruling = self._narrowed(message, move)
         if ruling.answer is not None:
             return ruling
+        if not self._leaves(move.origin.decision, command):
+            return self._answer(command, ruling.decision, PROCESSING_FAILURE, NOT_RECORDED)
         self._delivery.aim(leg, move)
         values = {**command.values, "MoveOriginatorApplicationEntityTitle": move.origin.ae_title, "MoveOriginatorMessageID": move.origin.message_id}
         return msgspec.structs.replace(ruling, command=parse_command(encode_command(values)).raw, move=move)
 
     def _narrowed(self, message: Message, move: Move) -> Ruling:
         """What the rules for `c-store` say of an instance that a permitted C-MOVE brings: they only narrow it."""
-        decides = self._options.decide_suboperations
-        if not (decides if isinstance(decides, bool) else decides()):
+        if not self._narrows():
             return Ruling()
         to = msgspec.structs.replace(self._association, called_ae_title=move.destination.ae_title)
         request = request_of(message.command, None, message.context, to, False, self._options, "c-move")

@@ -218,7 +218,9 @@ class Exchange:
 
     def _message(self, command: Command, data: bytes | None) -> Message:
         conversation = self.conversation
-        return Message(command, conversation.contexts[self.context], data, conversation.from_upstream, conversation.retrieving(command))
+        return Message(
+            command, conversation.contexts[self.context], data, conversation.from_upstream, conversation.retrieving(command), conversation.retrieve(command)
+        )
 
     def _response(self, command: Command) -> Outputs:
         if not isinstance(command.values.get("Status"), int):

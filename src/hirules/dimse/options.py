@@ -75,6 +75,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     A function is asked each time: the policies may change.
     """
 
+    record_instances: bool = False
+    """Each instance of a C-GET is in the record before it leaves."""
+
     # where the instances of a C-MOVE go
     deliveries: Mapping[str, Destination] = {}
     """By move destination, in upper case; one that is not listed is direct, under its own title."""

@@ -23,6 +23,8 @@ class Message(msgspec.Struct, frozen=True):
     from_upstream: bool
     retrieving: bool = False
     """A sub-operation of a permitted C-GET: a C-STORE of the upstream."""
+    retrieve: Decision | None = None
+    """The decision on that C-GET."""
 
     def __repr__(self) -> str:
         return f"Message({self.command!r}, context={self.context.id})"

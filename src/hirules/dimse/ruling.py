@@ -29,6 +29,7 @@ SUCCESS = 0x0000
 NO_SUCH_OBJECT_INSTANCE = 0x0112
 _NO_MATCH: Mapping[int, int] = {C_FIND_RQ: SUCCESS, C_GET_RQ: SUCCESS, C_MOVE_RQ: SUCCESS, N_GET_RQ: NO_SUCH_OBJECT_INSTANCE}
 """How each service says that nothing exists (PS3.4 §C.4, PS3.7 §10.1.2)."""
+NOT_RECORDED = "it could not be recorded"
 REJECTED = AssociateStatus(1, 1, 1)
 """By the user, no reason given (PS3.8 §9.3.4)."""
 
@@ -51,6 +52,14 @@ class RecordsRefusals(Protocol):
         """Record that ``request`` is refused, and answer the decision that says so."""
 
 
+@runtime_checkable
+class RecordsInstances(Protocol):
+    """A gate that records each instance before it leaves."""
+
+    def leaves(self, decision: Decision, uid: str) -> bool:
+        """Whether it is in the record; else it must not leave."""
+
+
 LookupOf = Callable[[Association], Lookup]
 """Makes the look-up for the requests of one association."""
 
@@ -68,13 +77,24 @@ class Desk:
     def rule(self, message: Message) -> Ruling:
         """Decide ``message``. Never raises: what cannot be decided is refused."""
         try:
-            return self._rule(message)
+            ruling = self._rule(message)
+            if message.retrieving and ruling.command is not None and not self._leaves(message.retrieve, message.command):
+                return self._answer(message.command, ruling.decision, PROCESSING_FAILURE, NOT_RECORDED)
+            return ruling
         except Exception as error:  # noqa: BLE001 - whatever fails between the wire and the gate, the request is refused, not forwarded
             log.error("association %s: a request could not be decided: %s", self._association.calling_ae_title, place_of(error))
             return self._answer(message.command, None, PROCESSING_FAILURE, "the request could not be decided")
 
+    def _leaves(self, decision: Decision | None, command: Command) -> bool:
+        """Put an instance that a retrieve brings into the record; it must not leave where that fails."""
+        if decision is None or not isinstance(self._gate, RecordsInstances):
+            return True
+        return self._gate.leaves(decision, str(command.values.get("AffectedSOPInstanceUID", "")))
+
     def _rule(self, message: Message) -> Ruling:
         command, context = message.command, message.context
+        if message.retrieving and not self._narrows():
+            return Ruling(command=command.raw)
         request = self._request(message, message.data)
         if isinstance(request, Refusal):
             decision = self._record(request.request, request.status, request.comment)
@@ -104,6 +124,11 @@ class Desk:
         if isinstance(way, NotRouted):
             return msgspec.structs.replace(self._answer(command, decision, way.status, way.why), why=way.why)
         return Ruling(decision=decision, command=way.command, data=data, move=way.move, told=way.told)
+
+    def _narrows(self) -> bool:
+        """Whether a C-STORE of a permitted retrieve is a decision of its own."""
+        decides = self._options.decide_suboperations
+        return decides if isinstance(decides, bool) else decides()
 
     def _request(self, message: Message, data: bytes | None) -> Request | Refusal:
         asking = "c-get" if message.retrieving else None
