@@ -30,6 +30,7 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
+from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian
@@ -116,13 +117,15 @@ def write(dataset: Dataset, transfer_syntax: str) -> bytes:
 
 def _check_text(dataset: Dataset, inherited: list[str]) -> None:
     # pydicom would replace what does not fit, with a warning
-    encodings = _encodings(dataset[CHARACTER_SET].value) if CHARACTER_SET in dataset else inherited
+    character_set = dataset[CHARACTER_SET].value if CHARACTER_SET in dataset else None
+    # what was read by pydicom has its own kind of lists, and `None` where it is zero-length
+    encodings = _encodings(list(character_set) if isinstance(character_set, MultiValue) else character_set) if character_set else inherited
     for element in dataset:
         if element.VR == "SQ":
             for item in element.value:
                 _check_text(item, encodings)
         elif element.VR in _CHARACTERS | _ASCII:
-            for text in element.value if isinstance(element.value, list) else [element.value or ""]:
+            for text in element.value if isinstance(element.value, list | MultiValue) else [element.value or ""]:
                 if not str(text).isascii() and (element.VR in _ASCII or not _holds(encodings, str(text))):
                     raise ValueError(f"{element.tag} has text outside its character set")
 

@@ -1,0 +1,246 @@
+"""What leaves is decided on its own data set: a `release` (an instance, an attribute list) or an `answer` (a C-FIND match).
+
+    decision on what asked, data set ──disclosure──▶ Request ──gate──▶ Decision
+    Decision, pydicom Dataset ──edited──▶ the names of the elements that became others, the Dataset edited     (no bytes: for any driver)
+    Decision, Held bytes      ──carried_out──▶ the bytes that leave                                            (for the wire)
+
+Law: the data set that leaves, when it is read again, is ``decision.effective.instance``. Elements that no rule changed are the very
+bytes that came. What cannot be kept so raises ``ValueError``, which quotes no value, and does not leave.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from io import BytesIO
+
+import msgspec
+from pydicom.dataelem import DataElement
+from pydicom.dataset import Dataset
+from pydicom.filereader import read_dataset
+from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+from hirules.dimse.elements import DEFLATED, Element, Malformed, Scan, deflated, inflated, scanned, spliced
+from hirules.dimse.identifier import CHARACTER_SET, write
+from hirules.dimse.lookup_query import ALWAYS_KEPT
+from hirules.dimse.translate import same
+from hirules.model.dataset import DatasetView, dataset_of, element_of, tag_of
+from hirules.model.decision import Decision
+from hirules.model.reading import Fields, Unknown
+from hirules.model.request import Request
+
+_NOT_WAITED_FOR = Unknown("it was not waited for")
+_MAY_NOT_BE_KEPT = Unknown("the archive answered it zero-length, and may not keep it")
+_PIXELS = "PixelData"
+_FIRST_BEHIND = 0x7FE00000
+
+
+def disclosure(action: str, decision: Decision, asked: Request, instance: Fields) -> Request:
+    """The request that an `answer` or a `release` is: of what ``decision`` permitted, which came as ``asked``."""
+    effective = decision.effective
+    return Request(
+        action,
+        subject=effective.subject,
+        request={**effective.request, "action": effective.action},
+        instance=instance,
+        context=effective.context,
+        original=asked.request,
+    )
+
+
+class HeaderView(DatasetView):
+    """The elements before the pixels. What is behind them is not absent but unknown."""
+
+    def __getitem__(self, key: str) -> object:
+        return _NOT_WAITED_FOR if self._behind(key) else super().__getitem__(key)
+
+    def __contains__(self, key: object) -> bool:
+        return self._behind(key) or super().__contains__(key)
+
+    def __iter__(self) -> Iterator[str]:
+        yield from super().__iter__()
+        yield _PIXELS  # stands for all that is behind: a rule for every element must not take this for all
+
+    def __len__(self) -> int:
+        return super().__len__() + 1
+
+    def _behind(self, key: object) -> bool:
+        tag = tag_of(key, self.dataset) if isinstance(key, str) else None
+        return tag is not None and tag >= _FIRST_BEHIND
+
+
+class MatchView(DatasetView):
+    """A C-FIND match. A zero-length element is absent where the archive keeps it, else unknown: also where the client asked for it."""
+
+    def __init__(self, dataset: Dataset, kept: Collection[str]) -> None:
+        super().__init__(dataset)
+        self._kept = kept
+
+    def __getitem__(self, key: str) -> object:
+        value = super().__getitem__(key)
+        return _MAY_NOT_BE_KEPT if value == "" and key not in ALWAYS_KEPT and key not in self._kept else value
+
+
+class Held(msgspec.Struct, frozen=True):
+    """An encoded data set, or its header, whose framing is exact."""
+
+    data: bytes
+    elements: list[Element]
+    transfer_syntax: str
+    """In which ``data`` is: never the deflated one."""
+    deflated: bool = False
+
+    @property
+    def dataset(self) -> Dataset:
+        """A new one, decoded when it is read."""
+        syntax = self.transfer_syntax
+        return read_dataset(BytesIO(self.data), syntax == ImplicitVRLittleEndian, syntax != ExplicitVRBigEndian, bytelength=len(self.data))
+
+    def __repr__(self) -> str:
+        return f"Held({len(self.elements)} elements)"
+
+
+def held(data: bytes, transfer_syntax: str, cap: int) -> Held:
+    """A whole data set. Raises :class:`~hirules.dimse.elements.Malformed`."""
+    if transfer_syntax == DEFLATED:
+        data = inflated(data, cap)
+        return Held(data, scanned(data, ExplicitVRLittleEndian).elements, ExplicitVRLittleEndian, deflated=True)
+    return Held(data, scanned(data, transfer_syntax).elements, transfer_syntax)
+
+
+def header_of(data: bytes, scan: Scan, transfer_syntax: str) -> Held:
+    """What ``scan`` found of ``data`` before its limit."""
+    assert scan.header is not None  # INVARIANT: the scan is over
+    return Held(data[: scan.header], scan.elements, transfer_syntax)
+
+
+def edited(dataset: Dataset, before: Fields, wanted: Fields) -> tuple[int, ...]:
+    """Make ``dataset`` say what ``wanted`` says; the tags of the top-level elements that are changed, added or taken out.
+
+    ``before`` is what it said when it was decided. Elements that ``wanted`` leaves as they were are not touched. Raises ``ValueError``.
+    """
+    changed: set[int] = set()
+    creators: list[int] = []
+    names = list(before)
+    for name in names:
+        old, new = before[name], wanted.get(name)
+        if new is old or (type(new) is type(old) and new == old):
+            continue
+        tag = _tag(name, dataset)
+        if new is None and _is_creator(tag):
+            creators.append(tag)
+            continue
+        if new is not None and not isinstance(old, Unknown) and same(_only(dataset, tag), {name: new}):
+            continue
+        changed.add(tag)
+        if new is None:
+            del dataset[tag]
+        else:
+            dataset[tag] = _element(dataset, tag, new)
+    known = set(names)
+    added = {name: value for name, value in wanted.items() if name not in known and value is not None}
+    if added:
+        tags = set(dataset.keys())
+        dataset_of(added, into=dataset)
+        changed |= {int(tag) for tag in dataset.keys() if tag not in tags}  # noqa: SIM118 - iterating decodes
+    for creator in creators:
+        # PS3.5 §7.8.1: it stays as long as its block has elements
+        if not any(other >> 8 == (creator >> 16 << 8 | creator & 0xFF) for other in dataset.keys()):  # noqa: SIM118
+            del dataset[creator]
+            changed.add(creator)
+    return tuple(sorted(changed))
+
+
+def _is_creator(tag: int) -> bool:
+    return bool(tag >> 16 & 1) and 0x10 <= tag & 0xFFFF <= 0xFF
+
+
+def _element(dataset: Dataset, tag: int, new: object) -> DataElement:
+    """The element with another value; of a sequence with as many items the elements that stay are those that were."""
+    element = dataset[tag]
+    items = element.value if element.VR == "SQ" else ()
+    if items and isinstance(new, list | tuple) and len(new) == len(items) and all(isinstance(item, Mapping) for item in new):
+        for item, fields in zip(items, new, strict=True):
+            edited(item, DatasetView(item), fields)
+        return element
+    return element_of(tag, element.VR, new)
+
+
+def _only(dataset: Dataset, tag: int) -> DatasetView:
+    only = Dataset()
+    only[tag] = dataset[tag]
+    if (tag >> 16) & 1:
+        for creator in [other for other in dataset.keys() if other >> 16 == tag >> 16 and 0x10 <= other & 0xFFFF <= 0xFF]:  # noqa: SIM118
+            only[creator] = dataset[creator]
+    return DatasetView(only)
+
+
+def _tag(name: str, dataset: Dataset) -> int:
+    tag = tag_of(name, dataset)
+    if tag is None or tag not in dataset:
+        raise ValueError("an element that was not read cannot be changed")
+    return int(tag)
+
+
+def carried_out(decision: Decision, came: Held, before: Fields, strip: Collection[int] = ()) -> bytes:
+    """The bytes that leave: ``came`` as ``decision`` says, without the elements ``strip``. Raises ``ValueError``."""
+    wanted = decision.effective.instance
+    if wanted is None:
+        raise ValueError("the decision has no data set")
+    changes: dict[int, bytes | None] = {}
+    if wanted is not before:
+        changes = _changes(came, before, wanted)
+    there = {element.tag for element in came.elements}
+    changes.update((tag, None) for tag in strip if tag in there or tag in changes)
+    if not changes:
+        return deflated(came.data) if came.deflated else came.data
+    data = spliced(came.data, came.elements, changes, came.transfer_syntax)
+    _check(data, came, changes, wanted, frozenset(strip))
+    return deflated(data) if came.deflated else data
+
+
+def _changes(came: Held, before: Fields, wanted: Fields) -> dict[int, bytes | None]:
+    dataset = came.dataset
+    tags = edited(dataset, before, wanted)
+    if CHARACTER_SET in tags:
+        # every text is in another one now
+        tags = tuple(sorted({*tags, *(int(tag) for tag in dataset.keys())}))  # noqa: SIM118
+    present = [tag for tag in tags if tag in dataset]
+    encoded = _encoded(dataset, present, came.transfer_syntax)
+    return {tag: encoded.get(tag) for tag in tags}
+
+
+def _encoded(dataset: Dataset, tags: Iterable[int], transfer_syntax: str) -> dict[int, bytes]:
+    """These elements of ``dataset``, each by its tag."""
+    some = Dataset()
+    if CHARACTER_SET in dataset:
+        some[CHARACTER_SET] = dataset[CHARACTER_SET]
+    for tag in tags:
+        some[tag] = dataset[tag]
+    data = write(some, transfer_syntax)
+    try:
+        elements = scanned(data, transfer_syntax).elements
+    except Malformed:
+        raise ValueError("a changed element cannot be encoded") from None
+    wanted = set(tags)
+    return {element.tag: data[element.start : element.end] for element in elements if element.tag in wanted}
+
+
+def _check(data: bytes, came: Held, changes: Mapping[int, bytes | None], wanted: Fields, strip: frozenset[int]) -> None:
+    """INVARIANT: what leaves is what was decided. What was not changed is the same bytes; the rest is read again."""
+    try:
+        found = scanned(data, came.transfer_syntax).elements
+    except Malformed:
+        raise ValueError("the rewritten data set cannot be encoded") from None
+    again = Held(data, found, came.transfer_syntax).dataset
+    view = DatasetView(again)
+    for name, value in wanted.items():
+        tag = tag_of(name, again)
+        if value is None or isinstance(value, Unknown) or (tag is not None and (tag in strip or not tag & 0xFFFF)):
+            continue  # what was not read was not changed; group lengths follow
+        if tag is None or tag not in again:
+            raise ValueError("the rewritten data set cannot be encoded")
+        if (int(tag) in changes or CHARACTER_SET in changes) and not same(_only(again, tag), {name: value}):
+            raise ValueError("the rewritten data set cannot be encoded")
+    gone = [tag for tag, encoded in changes.items() if encoded is None]
+    if any(tag in again for tag in gone) or len(view) != len(found):
+        raise ValueError("the rewritten data set cannot be encoded")
