@@ -42,3 +42,15 @@ def test_nothing_is_kept_where_that_is_asked() -> None:
     for cache in (Cache[int](0, 10, Clock()), Cache[int](5, 0, Clock())):
         cache.put("a", 1)
         assert cache.get("a") is None
+
+
+def test_what_was_asked_before_it_was_emptied_is_not_kept() -> None:
+    cache: Cache[str] = Cache(10, 10)
+    cache.put("a", "1")
+    age = cache.age
+    cache.clear()
+    assert cache.get("a") is None
+    cache.put("a", "1", age)
+    assert cache.get("a") is None
+    cache.put("a", "2", cache.age)
+    assert cache.get("a") == "2"

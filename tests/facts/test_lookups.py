@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 import pytest
@@ -124,3 +125,49 @@ def test_plugins_facts_are_asked_each_time() -> None:
         raise RuntimeError("no")
 
     assert lookups.facts("plugin:x", frozenset(), fail).error == "raised RuntimeError"
+
+
+class Waiting(Archive):
+    """Answers when the test says so."""
+
+    def __init__(self, *answers: object) -> None:
+        super().__init__(*answers)
+        self.begun, self.go_on = threading.Event(), threading.Event()
+
+    def __call__(self, request: Request, needed: frozenset[str]) -> list[Mapping[str, object]]:
+        self.begun.set()
+        assert self.go_on.wait(30)
+        return super().__call__(request, needed)
+
+
+def test_nothing_from_before_a_change_is_given_again() -> None:
+    archive, lookups = Waiting([{"PatientID": "P1"}], [{"PatientID": "P2"}]), Lookups(VOCABULARY, cache_seconds=30)
+    request = replaced(MOVE, lookup=archive)
+    with ThreadPoolExecutor(1) as executor:
+        early = executor.submit(lookups.entities, request, NEEDED)
+        assert archive.begun.wait(30)
+        lookups.forget()
+        archive.go_on.set()
+        assert early.result(30).entities == [{"PatientID": "P1"}]
+    assert lookups.entities(request, NEEDED).entities == [{"PatientID": "P2"}]
+    assert lookups.entities(request, NEEDED).cached
+    lookups.forget()
+    assert not lookups.entities(request, NEEDED).cached
+
+
+@pytest.mark.parametrize("answer", [[{"PatientID": "P1"}], LookupFailed("down")], ids=["found", "failed"])
+def test_equal_look_ups_at_the_same_time_are_one(answer: object) -> None:
+    archive, lookups = Waiting(answer), Lookups(VOCABULARY, cache_seconds=0)
+    request = replaced(MOVE, lookup=archive)
+    with ThreadPoolExecutor(4) as executor:
+        first = executor.submit(lookups.entities, request, NEEDED)
+        assert archive.begun.wait(30)
+        others = [executor.submit(lookups.entities, request, NEEDED) for _ in range(3)]
+        while executor._work_queue.qsize():  # until all of them are under way
+            pass
+        threading.Event().wait(0.2)
+        archive.go_on.set()
+        answers = [each.result(30) for each in (first, *others)]
+    assert len(archive.asked) == 1
+    assert len({str((each.entities, each.error)) for each in answers}) == 1
+    assert [each.cached for each in answers] == [False, *([answers[0].error is None] * 3)]

@@ -22,6 +22,7 @@ class Cache(Generic[Answer]):
         self._size = size
         self._clock = clock
         self._lock = threading.Lock()
+        self._age = 0
         self._answers: OrderedDict[Hashable, tuple[float, Answer]] = OrderedDict()
 
     def get(self, key: Hashable) -> Answer | None:
@@ -37,11 +38,24 @@ class Cache(Generic[Answer]):
             self._answers.move_to_end(key)
             return answer
 
-    def put(self, key: Hashable, answer: Answer) -> None:
-        """Keep ``answer``."""
+    @property
+    def age(self) -> int:
+        """How often it was emptied: what was asked before belongs to an earlier age."""
+        return self._age
+
+    def clear(self) -> None:
+        """Forget all: the archive has changed."""
+        with self._lock:
+            self._age += 1
+            self._answers.clear()
+
+    def put(self, key: Hashable, answer: Answer, age: int | None = None) -> None:
+        """Keep ``answer``; one that was asked for in an earlier ``age`` is not kept."""
         if self._seconds <= 0 or self._size <= 0:
             return
         with self._lock:
+            if age is not None and age != self._age:
+                return
             self._answers[key] = (self._clock() + self._seconds, answer)
             self._answers.move_to_end(key)
             while len(self._answers) > self._size:
