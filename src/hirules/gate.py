@@ -187,6 +187,17 @@ class Gate:
             # the request has been carried out, so there is nothing left to refuse; the next one meets the same store and is
             _log.error("the outcome of request %s is not in the record: %s", decision.id, error)
 
+    def leaves(self, decision: Decision, uid: str) -> bool:
+        """An instance is about to leave by ``decision``: whether that is in the record. Where it is not, it must not leave."""
+        if not self._recorder.stores:
+            return True
+        try:
+            self._recorder.instance(decision.id, uid, datetime.now(UTC))
+        except NotRecorded as error:
+            _log.error("request %s: an instance does not leave: %s", decision.id, error)
+            return False
+        return True
+
     def close(self) -> None:
         """End reloading and close the audit store; where there is one, later requests are refused."""
         if self.reloader is not None:
