@@ -115,9 +115,21 @@ def test_what_is_no_endpoint(text: str) -> None:
 
 
 def test_every_option_of_the_gateway_can_be_configured() -> None:
-    of_sides = {"ae_title", "host", "port", "upstream_ae_title", "upstream_host", "upstream_port", "decide_suboperations"}
+    of_sides = {
+        "ae_title",
+        "host",
+        "port",
+        "upstream_ae_title",
+        "upstream_host",
+        "upstream_port",
+        "decide_suboperations",
+        "decide_deliveries",
+        "record_instances",
+    }
     settings = DimseSettings(listen="G@h:1", upstream="A@b:2")
-    assert set(Options.__struct_fields__) - of_sides == set(DimseSettings.__struct_fields__) - {"listen", "upstream", "destinations"}
+    of_access = {"tls", "upstream_tls", "identity"}
+    own = set(DimseSettings.__struct_fields__) - of_access - {"listen", "destinations"}
+    assert set(Options.__struct_fields__) - of_sides == own
     assert settings.options(endpoint("A@b:2")) == Options(
         ae_title="G", host="h", port=1, upstream_ae_title="A", upstream_host="b", upstream_port=2
     )  # fmt: skip

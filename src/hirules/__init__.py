@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from hirules.model.actions import Action
     from hirules.model.attributes import Attribute
     from hirules.model.decision import Decision
+    from hirules.model.identity import Identity, StatedIdentity
     from hirules.model.request import Request
     from hirules.policy.findings import Finding, PolicyError
     from hirules.policy.verdict import Verdict
@@ -38,8 +39,10 @@ _WHERE = {
     "Facts": "hirules.hooks",
     "Finding": "hirules.policy.findings",
     "Gate": "hirules.gate",
+    "Identity": "hirules.model.identity",
     "PolicyError": "hirules.policy.findings",
     "Request": "hirules.model.request",
+    "StatedIdentity": "hirules.model.identity",
     "Verdict": "hirules.policy.verdict",
     "hookimpl": "hirules.hooks",
     "load": "hirules.assemble",
@@ -47,8 +50,8 @@ _WHERE = {
 _PACKAGES = ("dimse", "healthimaging")
 
 __all__ = [
-    "Action", "Attribute", "Decision", "Facts", "Finding", "Gate", "PolicyError", "Request", "Verdict", "__version__", "dimse", "healthimaging",
-    "hookimpl", "load",
+    "Action", "Attribute", "Decision", "Facts", "Finding", "Gate", "Identity", "PolicyError", "Request", "StatedIdentity", "Verdict", "__version__",
+    "dimse", "healthimaging", "hookimpl", "load",
 ]  # fmt: skip
 
 

@@ -10,19 +10,25 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
 import jsonschema
 import msgspec
 from msgspec import Meta
+from pydicom.datadict import tag_for_keyword
 
-from hirules.dimse.options import Options
+from hirules.dimse.identity import IdentitySettings
+from hirules.dimse.options import Destination, Options, Upstream
+from hirules.dimse.tls import ClientTls, ServerTls
 from hirules.policy.document import Document, MappingNode, Node, ScalarNode, parse
 from hirules.policy.findings import Finding, PolicyError, did_you_mean, listed
 
 _ENDPOINT = r"^[^@\\]{1,16}@(\[[0-9A-Fa-f:.]+\]|[^@:\[\]]+):[0-9]{1,5}$"
 Peer = Annotated[str, Meta(pattern=_ENDPOINT)]
+AeTitle = Annotated[str, Meta(min_length=1, max_length=16)]
+_ADDRESS = r"^(\[[0-9A-Fa-f:.]+\]|[^@:\[\]\s]+):[0-9]{1,5}$"
 
 
 class Endpoint(msgspec.Struct, frozen=True):
@@ -56,12 +62,53 @@ class HealthImagingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_un
     ] = "refuse"
 
 
+class DeliverySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the instances of a C-MOVE to one destination travel: one of both."""
+
+    through: Annotated[Peer | None, Meta(description="`AET@HOST:PORT`: the upstream sends to the gateway, which sends on to this one")] = None
+    direct: Annotated[
+        Annotated[str, Meta(min_length=1, max_length=16)] | None,
+        Meta(description="the upstream sends itself, to the destination that it knows by this AE title"),
+    ] = None
+
+    def destination(self) -> Destination:
+        """As the gateway knows it."""
+        if self.through is None:
+            return Destination(str(self.direct).strip())
+        to = endpoint(self.through)
+        return Destination(to.ae_title, to.host, to.port)
+
+
+class UpstreamSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One more archive behind the gateway."""
+
+    address: Annotated[Peer, Meta(description="`AET@HOST:PORT`")]
+    called: Annotated[tuple[AeTitle, ...], Meta(description="the AE titles under which the gateway answers for it; none: only rules lead to it")] = ()
+    calling_ae_title: Annotated[AeTitle | None, Meta(description="what it sees; left out: the `calling_ae_title` of all")] = None
+    lookup_nodes: Annotated[tuple[Peer, ...], Meta(description="archives that are asked what a request reaches, in this order; left out: it itself")] = ()
+    tls: Annotated[ClientTls | None, Meta(description="TLS towards it; left out: none")] = None
+
+
 class DimseSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The DIMSE gateway. Sizes are bytes, times are seconds."""
 
     listen: Annotated[str, Meta(pattern=_ENDPOINT, description="`AET@HOST:PORT`; port 0 takes a free one")]
     upstream: Annotated[str, Meta(pattern=rf"{_ENDPOINT}|^embedded:.+$", description="`AET@HOST:PORT`, or `embedded:DIR` for a folder of DICOM files")]
+    upstreams: Annotated[
+        dict[str, UpstreamSettings], Meta(description="more archives, by a name of their own; `request.upstream` of `associate` is that name")
+    ] = {}
+    tls: Annotated[ServerTls | None, Meta(description="TLS towards clients; left out: none")] = None
+    upstream_tls: Annotated[ClientTls | None, Meta(description="TLS towards `upstream`; left out: none")] = None
+    identity: Annotated[IdentitySettings, Meta(description="who verifies users (PS3.7 §D.3.3.7)")] = IdentitySettings()
     destinations: Annotated[dict[str, Peer], Meta(description="move destinations of the embedded upstream, by a name of their own")] = {}
+    deliveries: Annotated[
+        dict[str, DeliverySettings], Meta(description="move destinations, by AE title; one that is left out is direct, by its own title")
+    ] = {}
+    move_ae_title: Annotated[
+        Annotated[str, Meta(min_length=1, max_length=16)] | None,
+        Meta(description="as which move destination the upstream knows the gateway; left out: as the AE title of `listen`"),
+    ] = None
+    delivery_addresses: Annotated[tuple[str, ...], Meta(description="hosts from which the upstream delivers to the gateway, beside its own")] = ()
     calling_ae_title: Annotated[str | None, Meta(description="what the upstream sees; left out: the client's own title")] = None
     strict_identifier: Annotated[bool, Meta(description="refuse a retrieve with keys that a retrieve does not have, instead of taking them out")] = False
     strict_status: Annotated[bool, Meta(description="answer a refused C-FIND with 0xC000, since its own status list lacks 0x0124")] = False
@@ -69,27 +116,53 @@ class DimseSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     allow_relational: Annotated[bool, Meta(description="leave relational queries and retrieves in the extended negotiation")] = False
     allow_fuzzy: Annotated[bool, Meta(description="leave fuzzy matching in the extended negotiation")] = False
     allow_combined_date_time: Annotated[bool, Meta(description="leave combined date-time matching in the extended negotiation")] = False
+    lookup_nodes: Annotated[tuple[Peer, ...], Meta(description="archives that are asked what a request reaches, in this order; left out: the upstream")] = ()
+    lookup_ae_title: Annotated[
+        Annotated[str, Meta(min_length=1, max_length=16)] | None,
+        Meta(description="as whom they are asked; it must see at least what each client sees; left out: as whom the upstream sees the client"),
+    ] = None
+    lookup_kept: Annotated[
+        tuple[str, ...], Meta(description="optional keys that the archive keeps: of these a zero-length answer is absent and not unknown")
+    ] = ()
+    lookup_matches: Annotated[int, Meta(gt=0, description="matches of one look-up; beyond, what the request reaches is unknown")] = 10_000
+    lookup_associations: Annotated[int, Meta(gt=0, description="for look-ups, at the same time")] = 8
+    lookup_idle: Annotated[float, Meta(ge=0, description="until an unused association for look-ups is released")] = 5.0
     command_size: Annotated[int, Meta(gt=0, description="of a command set")] = 64 * 1024
     identifier_size: Annotated[int, Meta(gt=0, description="of an identifier, which is held until it is complete")] = 1024 * 1024
     data_set_size: Annotated[int, Meta(gt=0, description="of the data set of an N service, which is held too")] = 64 * 1024 * 1024
     pdu_length: Annotated[int, Meta(gt=0, description="of a P-DATA-TF PDU")] = 1 << 30
     associate_length: Annotated[int, Meta(gt=0, description="of an A-ASSOCIATE-RQ or -AC")] = 1024 * 1024
     associations: Annotated[int, Meta(gt=0, description="at the same time")] = 100
+    associations_per_address: Annotated[int, Meta(gt=0, description="from one address, at the same time")] = 80
+    associations_per_ae_title: Annotated[int, Meta(gt=0, description="of one calling AE title, at the same time")] = 80
     artim_timeout: Annotated[float, Meta(gt=0, description="for the A-ASSOCIATE-RQ after the connection (PS3.8 §9.1.5)")] = 30.0
     connect_timeout: Annotated[float, Meta(gt=0, description="for the upstream's connection")] = 10.0
     acceptance_timeout: Annotated[float, Meta(gt=0, description="for the upstream's answer to an A-ASSOCIATE-RQ")] = 30.0
     idle_timeout: Annotated[float, Meta(gt=0, description="without a byte in either direction")] = 1800.0
+    send_timeout: Annotated[float, Meta(gt=0, description="that a peer takes no byte of what is sent to it")] = 300.0
+    pending_interval: Annotated[float, Meta(gt=0, description="without a response to a retrieve; then the gateway sends a pending one")] = 10.0
+    settle_timeout: Annotated[float, Meta(ge=0, description="that the final response to a C-MOVE waits for instances that were not answered")] = 10.0
     drain_timeout: Annotated[float, Meta(ge=0, description="for associations to end by themselves when the gateway stops")] = 10.0
 
     def options(self, upstream: Endpoint) -> Options:
-        """The gateway's options, with ``upstream`` as the one that answers."""
+        """The gateway's options, with ``upstream`` as the one that answers where no other is chosen."""
         listen = endpoint(self.listen)
         shared = {name: getattr(self, name) for name in self.__struct_fields__ if name in Options.__struct_fields__}
+        shared["upstreams"] = tuple(_other(name, other) for name, other in self.upstreams.items())
+        del shared["upstream"]
+        shared["deliveries"] = {title.strip().upper(): delivery.destination() for title, delivery in self.deliveries.items()}
         return Options(
             ae_title=listen.ae_title, host=listen.host, port=listen.port,
             upstream_ae_title=upstream.ae_title, upstream_host=upstream.host, upstream_port=upstream.port,
             **shared,
         )  # fmt: skip
+
+
+class TraceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """OpenTelemetry."""
+
+    endpoint: Annotated[str, Meta(description="where the spans go: OTLP over HTTP, `https://collector:4318/v1/traces`", pattern=r"^https?://[^\s]+$")]
+    share: Annotated[float, Meta(description="of the decisions that are told", ge=0, le=1)] = 1.0
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -103,6 +176,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     audit: AuditSettings | None = None
     facts: FactSettings = FactSettings()
     dimse: DimseSettings | None = None
+    http: Annotated[
+        Annotated[str, Meta(pattern=_ADDRESS)] | None,
+        Meta(description="`HOST:PORT` for /livez, /readyz and /metrics, which ask nobody who they are: an address that only operators reach"),
+    ] = None
+    traces: Annotated[TraceSettings | None, Meta(description="a span for each decision, to an OpenTelemetry collector; left out: none")] = None
     healthimaging: HealthImagingSettings = HealthImagingSettings()
 
 
@@ -143,6 +221,22 @@ def endpoint(text: str) -> Endpoint:
     if not ae_title.strip() or not ae_title.isascii() or not ae_title.isprintable():
         raise ValueError(f"`{ae_title}` is no AE title")
     return Endpoint(ae_title.strip(), host.strip("[]"), int(port))
+
+
+def address(text: str) -> tuple[str, int]:
+    """``HOST:PORT`` in its parts. Raises ``ValueError``."""
+    host, _, port = text.rpartition(":")
+    if not re.fullmatch(_ADDRESS, text) or int(port) > 65535:
+        raise ValueError(f"`{text}` is no `HOST:PORT`")
+    return host.strip("[]"), int(port)
+
+
+def _other(name: str, upstream: UpstreamSettings) -> Upstream:
+    at = endpoint(upstream.address)
+    return Upstream(
+        name=name, ae_title=at.ae_title, host=at.host, port=at.port, called=upstream.called, calling_ae_title=upstream.calling_ae_title,
+        lookup_nodes=upstream.lookup_nodes,
+    )  # fmt: skip
 
 
 def schema() -> dict[str, Any]:
@@ -198,6 +292,9 @@ def _findings(document: Document, error: jsonschema.ValidationError) -> list[Fin
     return [_at(document, here, "schema", "this value does not fit here", expected=_expected(error), hint=str(schema_.get("description", "")))]
 
 
+_URLS = {r"^https?://": "a URL", r"^(https://": "a file, or an `https:` URL"}
+
+
 def _expected(error: jsonschema.ValidationError) -> str:
     limit: Any = error.validator_value
     match error.validator:
@@ -206,7 +303,9 @@ def _expected(error: jsonschema.ValidationError) -> str:
         case "enum":
             return listed(map(str, limit))
         case "pattern":
-            return "`AET@HOST:PORT`" + (" or `embedded:DIR`" if "embedded" in limit else "")
+            if limit == _ADDRESS:
+                return "`HOST:PORT`"
+            return _URLS.get(limit[:10], "`AET@HOST:PORT`" + (" or `embedded:DIR`" if "embedded" in limit else ""))
         case "minimum" | "exclusiveMinimum":
             return f"a number from {limit}" if error.validator == "minimum" else f"a number above {limit}"
         case "anyOf":
@@ -218,12 +317,28 @@ def _expected(error: jsonschema.ValidationError) -> str:
 
 
 def _beyond_schema(document: Document, settings: Settings) -> list[Finding]:
-    """What the schema cannot say: ports, AE titles."""
-    if settings.dimse is None:
-        return []
-    values: dict[tuple[str, ...], str] = {("dimse", "listen"): settings.dimse.listen, ("dimse", "upstream"): settings.dimse.upstream}
-    values |= {("dimse", "destinations", name): peer for name, peer in settings.dimse.destinations.items()}
+    """What the schema cannot say: ports, AE titles, settings that need each other."""
     findings = []
+    if settings.http is not None:
+        try:
+            address(settings.http)
+        except ValueError as error:
+            findings.append(_at(document, ["http"], "schema", str(error), expected="`HOST:PORT`"))
+    if settings.dimse is None:
+        return findings
+    values: dict[tuple[str | int, ...], str] = {("dimse", "listen"): settings.dimse.listen, ("dimse", "upstream"): settings.dimse.upstream}
+    values |= {("dimse", "destinations", name): peer for name, peer in settings.dimse.destinations.items()}
+    values |= {("dimse", "lookup_nodes", at): node for at, node in enumerate(settings.dimse.lookup_nodes)}
+    values |= {("dimse", "deliveries", name, "through"): each.through for name, each in settings.dimse.deliveries.items() if each.through is not None}
+    for name, other in settings.dimse.upstreams.items():
+        values |= {("dimse", "upstreams", name, "address"): other.address}
+        values |= {("dimse", "upstreams", name, "lookup_nodes", at): node for at, node in enumerate(other.lookup_nodes)}
+    findings.extend(
+        _at(document, where, "schema", message, expected=expected) for where, message, expected in _at_odds(settings.dimse, plugins=bool(settings.plugins))
+    )
+    for name, each in settings.dimse.deliveries.items():
+        if (each.through is None) == (each.direct is None):
+            findings.append(_at(document, ["dimse", "deliveries", name], "schema", "a delivery is either `through` or `direct`", expected="one of both"))
     for where, text in values.items():
         if text.startswith("embedded:"):
             continue
@@ -231,7 +346,37 @@ def _beyond_schema(document: Document, settings: Settings) -> list[Finding]:
             endpoint(text)
         except ValueError as error:
             findings.append(_at(document, list(where), "schema", str(error), expected="`AET@HOST:PORT`"))
+    for at, name in enumerate(settings.dimse.lookup_kept):
+        if tag_for_keyword(name) is None:
+            findings.append(_at(document, ["dimse", "lookup_kept", at], "schema", f"`{name}` is no keyword of PS3.6", expected="a keyword"))
     return findings
+
+
+def _at_odds(dimse: DimseSettings, *, plugins: bool) -> Iterator[tuple[list[Any], str, str]]:
+    """Settings that do not go together: where, why, and what would do."""
+    taken = {dimse.listen.partition("@")[0].strip().upper()}
+    for name, upstream in dimse.upstreams.items():
+        where = ["dimse", "upstreams", name]
+        if name == "default":
+            yield where, "`default` is the name of `upstream`", "another name"
+        for at, title in enumerate(upstream.called):
+            if title.strip().upper() in taken:
+                yield [*where, "called", at], f"`{title}` leads to another upstream already", "an AE title of its own"
+            taken.add(title.strip().upper())
+        yield from _half(upstream.tls, [*where, "tls"])
+    yield from _half(dimse.upstream_tls, ["dimse", "upstream_tls"])
+    if dimse.upstream_tls is not None and dimse.upstream.startswith("embedded:"):
+        yield ["dimse", "upstream_tls"], "the embedded upstream has no TLS", "`upstream: AET@HOST:PORT`"
+    if dimse.tls is not None and dimse.tls.clients is None and dimse.tls.revoked is not None:
+        yield ["dimse", "tls", "revoked"], "no certificate of a client is asked for", "`clients` beside it"
+    identity = dimse.identity
+    if identity.required and identity.users is None and identity.tokens is None and not plugins:
+        yield ["dimse", "identity", "required"], "nobody is there to verify users", "`users`, `tokens` or a plugin"
+
+
+def _half(tls: ClientTls | None, where: list[Any]) -> Iterator[tuple[list[Any], str, str]]:
+    if tls is not None and (tls.certificate is None) != (tls.key is None):
+        yield where, "a certificate needs its key, and a key its certificate", "both or none"
 
 
 def _at(document: Document, path: list[Any], code: str, message: str, *, key: bool = False, expected: str = "", hint: str = "") -> Finding:
@@ -252,7 +397,29 @@ def _relative_to(folder: Path, settings: Settings) -> Settings:
         changes["policies"] = str(folder / settings.policies)
     if settings.audit is not None:
         changes["audit"] = msgspec.structs.replace(settings.audit, file=str(folder / settings.audit.file))
-    if settings.dimse is not None and settings.dimse.upstream.startswith("embedded:"):
-        upstream = "embedded:" + str(folder / settings.dimse.upstream.removeprefix("embedded:"))
-        changes["dimse"] = msgspec.structs.replace(settings.dimse, upstream=upstream)
+    if settings.dimse is not None:
+        changes["dimse"] = _dimse_relative_to(folder, settings.dimse)
     return msgspec.structs.replace(settings, **changes)
+
+
+def _dimse_relative_to(folder: Path, dimse: DimseSettings) -> DimseSettings:
+    changes: dict[str, Any] = {name: _files_relative_to(folder, getattr(dimse, name), _TLS_FILES) for name in ("tls", "upstream_tls")}
+    if dimse.upstream.startswith("embedded:"):
+        changes["upstream"] = "embedded:" + str(folder / dimse.upstream.removeprefix("embedded:"))
+    others = dimse.upstreams.items()
+    changes["upstreams"] = {name: msgspec.structs.replace(other, tls=_files_relative_to(folder, other.tls, _TLS_FILES)) for name, other in others}
+    identity = _files_relative_to(folder, dimse.identity, ("users",))
+    if identity.tokens is not None and not identity.tokens.remote:
+        identity = msgspec.structs.replace(identity, tokens=_files_relative_to(folder, identity.tokens, ("keys",)))
+    return msgspec.structs.replace(dimse, **changes, identity=identity)
+
+
+_TLS_FILES = ("certificate", "key", "clients", "revoked", "authorities")
+
+
+def _files_relative_to(folder: Path, settings: Any, names: tuple[str, ...]) -> Any:
+    """``settings`` with the files that these of its fields name, where it has them."""
+    if settings is None:
+        return None
+    given = {name: getattr(settings, name, None) for name in names}
+    return msgspec.structs.replace(settings, **{name: str(folder / file) for name, file in given.items() if file is not None})

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import msgspec
 
+from hirules.assemble.access import access_of
 from hirules.assemble.gates import build
 from hirules.dimse.archive import Archive
+from hirules.dimse.lookup import Archives
 from hirules.dimse.options import Options
 from hirules.dimse.server import Gateway
 from hirules.gate import Gate
@@ -23,6 +25,7 @@ class Serving(msgspec.Struct, frozen=True):
     gate: Gate
     gateway: Gateway
     options: Options
+    archives: Archives
     archive: Archive | None = None
 
     def reload(self) -> None:
@@ -31,7 +34,8 @@ class Serving(msgspec.Struct, frozen=True):
             self.gate.reloader.check()
 
     def close(self) -> None:
-        """Let go of the archive and of the record."""
+        """Let go of the look-ups, of the archive and of the record."""
+        self.archives.close()
         if self.archive is not None:
             self.archive.stop()
         self.gate.close()
@@ -42,35 +46,47 @@ def serving(settings: Settings, *, plugins: Iterable[str | object] = ()) -> Serv
     if settings.policies is None or settings.dimse is None:
         raise ValueError("a gateway needs `policies` and `dimse`")
     added = tuple(plugins)
+    access = access_of(settings, added)
     gate = build(settings.policies, settings, plugins=added, reload="watch" if settings.reload else "asked", enforced=True)
     dimse = settings.dimse
     archive, upstream = None, dimse.upstream
     if upstream.startswith("embedded:"):
         archive, upstream = _embedded(gate, upstream.removeprefix("embedded:"), dimse)
-    decides = True if settings.plugins or added else _Suboperations(gate)
-    options = msgspec.structs.replace(dimse.options(endpoint(upstream)), decide_suboperations=decides)
-    return Serving(gate, Gateway(gate, options), options, archive)
+    decides = True if settings.plugins or added else _OfPolicies(gate, _narrows_stores)
+    options = msgspec.structs.replace(
+        dimse.options(endpoint(upstream)),
+        decide_suboperations=decides,
+        decide_deliveries=_OfPolicies(gate, _decides_releases),
+        record_instances=settings.audit is not None,
+    )
+    archives = Archives(options, settings.facts.deadline, connect=access.ask)
+
+    return Serving(gate, Gateway(gate, options, archives.of, access), options, archives, archive)
 
 
-class _Suboperations:
-    """Whether a rule could refuse, change or note a C-STORE of a permitted C-GET: then each of them is a decision of its own.
+class _OfPolicies:
+    """What the policies say, for whoever asks again and again: they may have been reloaded; the answer is kept for a set."""
 
-    Asked for each, as the policies may have been reloaded; the answer is kept for a set.
-    """
-
-    def __init__(self, gate: Gate) -> None:
+    def __init__(self, gate: Gate, asked: Callable[[PolicySet], bool]) -> None:
         self._gate = gate
+        self._asked = asked
         self._known = ("", False)
 
     def __call__(self) -> bool:
         policies, known = self._gate.policies, self._known
         if known[0] != policies.digest:
-            known = self._known = (policies.digest, _narrows_gets(policies))
+            known = self._known = (policies.digest, self._asked(policies))
         return known[1]
 
 
-def _narrows_gets(policies: PolicySet) -> bool:
+def _narrows_stores(policies: PolicySet) -> bool:
+    """Whether a rule could refuse, change or note a C-STORE of a permitted retrieve: then each of them is a decision of its own."""
     return any("c-store" in rule.on and rule.kind != "allow" and rule.mode != "off" for policy in policies.policies for rule in policy.rules)
+
+
+def _decides_releases(policies: PolicySet) -> bool:
+    """Whether a rule decides instances as they leave: then none may leave past the gateway."""
+    return any("release" in rule.on and rule.mode == "enforce" for rule in policies.rules)
 
 
 def _embedded(gate: Gate, folder: str, dimse: DimseSettings) -> tuple[Archive, str]:

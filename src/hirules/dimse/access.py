@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import msgspec
 
 from hirules.dimse.identity import Verifier
+from hirules.dimse.lookup_scu import Node
 from hirules.dimse.options import Options
 from hirules.dimse.tls import Certificate, Contexts, accept, connect
 from hirules.dimse.transport import Peer, low_latency
@@ -26,6 +27,8 @@ class Access(msgspec.Struct, frozen=True):
 
     clients: Contexts | None = None
     upstreams: Mapping[str, UpstreamTls] = {}
+    nodes: Mapping[tuple[str, int], UpstreamTls] = {}
+    """Of the archives that answer look-ups, by host and port."""
     verifier: Verifier | None = None
     forward_identity: bool = False
 
@@ -34,6 +37,18 @@ class Access(msgspec.Struct, frozen=True):
         if self.clients is None:
             return peer, None
         return accept(peer, self.clients, time.monotonic() + seconds)
+
+    def ask(self, node: Node, seconds: float) -> Peer:
+        """A connection to an archive that answers look-ups, with the TLS of its address. Raises :class:`TlsFailed`, ``OSError``."""
+        peer = socket.create_connection((node.host, node.port), seconds)
+        tls = self.nodes.get((node.host, node.port))
+        if tls is None:
+            return peer
+        try:
+            return connect(peer, tls.contexts, tls.name, time.monotonic() + seconds)[0]
+        except BaseException:
+            peer.close()
+            raise
 
     def reach(self, options: Options) -> Peer:
         """A connection to the upstream of ``options``. Raises :class:`~hirules.dimse.tls.TlsFailed`, ``OSError``."""

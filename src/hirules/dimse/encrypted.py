@@ -128,7 +128,7 @@ class Encrypted:
                     self._object.write(view[at : at + RECORDS])
                 self._drain_outgoing()
 
-    def send(self, data: bytes, flags: int) -> None:
+    def send(self, data: bytes, flags: int = 0) -> None:
         """As far as the socket takes it at once (``MSG_DONTWAIT``): for the last PDU of an association."""
         with self._sending:
             with self._lock:
@@ -169,6 +169,14 @@ class Encrypted:
                 self.socket.send(records, socket.MSG_DONTWAIT)
             except BlockingIOError:
                 return  # it does not read: the end of the connection has to do
+
+    def fileno(self) -> int:
+        """As a socket's: ready to read once records are there, which need not hold plain bytes."""
+        return self.socket.fileno()
+
+    def setblocking(self, flag: bool) -> None:
+        """As a socket's."""
+        self.socket.setblocking(flag)
 
     def settimeout(self, seconds: float | None) -> None:
         """As a socket's."""

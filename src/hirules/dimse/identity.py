@@ -28,7 +28,9 @@ class IdentitySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """User identity."""
 
     required: Annotated[bool, Meta(description="reject an association without a verified user")] = False
-    users: Annotated[str | None, Meta(description="users and argon2 hashes of their passcodes: `user:hash:role,role`, a line each", min_length=1)] = None
+    users: Annotated[
+        Annotated[str, Meta(min_length=1)] | None, Meta(description="users and argon2 hashes of their passcodes: `user:hash:role,role`, a line each")
+    ] = None
     tokens: Annotated[TokenSettings | None, Meta(description="JSON web tokens")] = None
     forward: Annotated[bool, Meta(description="send the user identity, passcode or token included, on to the upstream")] = False
 

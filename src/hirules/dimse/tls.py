@@ -29,19 +29,19 @@ log = logging.getLogger("hirules.dimse")
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 """Of TLS 1.2 (RFC 9325 §4.2); all of TLS 1.3 are AEAD."""
 Version = Literal["1.2", "1.3"]
-Path = Annotated[str, Meta(min_length=1)]
+Text = Annotated[str, Meta(min_length=1)]
 
 
 class ServerTls(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """TLS towards clients."""
 
-    certificate: Annotated[Path, Meta(description="the gateway's certificate and the chain above it, PEM")]
-    key: Annotated[Path, Meta(description="its private key, PEM, not encrypted")]
-    clients: Annotated[Path | None, Meta(description="PEM of the authorities whose clients may connect; left out: no client certificate is asked for")] = None
+    certificate: Annotated[Text, Meta(description="the gateway's certificate and the chain above it, PEM")]
+    key: Annotated[Text, Meta(description="its private key, PEM, not encrypted")]
+    clients: Annotated[Text | None, Meta(description="PEM of the authorities whose clients may connect; left out: no client certificate is asked for")] = None
     client_certificate: Annotated[
         Literal["required", "optional"], Meta(description="`optional`: a client without one is let in, and `subject.tls` is absent")
     ] = "required"
-    revoked: Annotated[Path | None, Meta(description="PEM of the authorities' revocation lists; a list that is missing or too old rejects")] = None
+    revoked: Annotated[Text | None, Meta(description="PEM of the authorities' revocation lists; a list that is missing or too old rejects")] = None
     minimum: Annotated[Version, Meta(description="the oldest version of TLS")] = "1.2"
 
     @property
@@ -53,10 +53,10 @@ class ServerTls(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 class ClientTls(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """TLS towards an upstream."""
 
-    authorities: Annotated[Path | None, Meta(description="PEM of the authorities that vouch for the upstream; left out: those of the system")] = None
-    name: Annotated[str | None, Meta(description="the name in the upstream's certificate; left out: the host of its address", min_length=1)] = None
-    certificate: Annotated[Path | None, Meta(description="the gateway's own certificate for it, PEM")] = None
-    key: Annotated[Path | None, Meta(description="its private key, PEM, not encrypted")] = None
+    authorities: Annotated[Text | None, Meta(description="PEM of the authorities that vouch for the upstream; left out: those of the system")] = None
+    name: Annotated[Text | None, Meta(description="the name in the upstream's certificate; left out: the host of its address")] = None
+    certificate: Annotated[Text | None, Meta(description="the gateway's own certificate for it, PEM")] = None
+    key: Annotated[Text | None, Meta(description="its private key, PEM, not encrypted")] = None
     minimum: Annotated[Version, Meta(description="the oldest version of TLS")] = "1.2"
 
     @property

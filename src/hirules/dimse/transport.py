@@ -103,6 +103,7 @@ def _receive(peer: Peer, size: int, deadline: float) -> bytes:
 def drain(peer: Peer, deadline: float) -> None:
     """Read until the peer closes: closing with unread bytes would reset, and could take back what was just sent."""
     poll = select.poll()
+    # what still comes is not looked at, so not deciphered either
     wire = peer.socket if isinstance(peer, Encrypted) else peer
     try:
         poll.register(wire, select.POLLIN)

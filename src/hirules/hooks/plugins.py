@@ -22,6 +22,7 @@ from hirules.hooks.failure import told
 from hirules.hooks.spec import PROJECT, Facts
 from hirules.model.actions import Action
 from hirules.model.attributes import Attribute
+from hirules.model.identity import Identity, StatedIdentity
 from hirules.model.request import Request
 from hirules.policy.edits import EditKind
 from hirules.policy.operators import Operator
@@ -58,6 +59,7 @@ class Plugins:
         self._verdict = self._callers("hirules_verdict")
         self._facts = self._callers("hirules_facts")
         self._decided = self._callers("hirules_decided")
+        self._verify = self._callers("hirules_verify_identity")
 
     @property
     def listens(self) -> bool:
@@ -113,6 +115,23 @@ class Plugins:
     def fact_sources(self) -> tuple[tuple[str, Callable[[Request, frozenset[str]], Facts | None]], ...]:
         """Each plugin that gives facts, by its source, with a function that asks it and raises what it raises."""
         return tuple((f"plugin:{name}", _facts_of(ask)) for name, ask in self._facts)
+
+    @property
+    def verifies(self) -> bool:
+        """Whether any plugin verifies user identities."""
+        return bool(self._verify)
+
+    def identity(self, stated: StatedIdentity) -> Identity | None:
+        """Who it is, as the plugins say; ``None`` where none of them can tell. Raises what a plugin raises, and ``ValueError`` where they disagree."""
+        found: list[Identity] = []
+        for name, ask in self._verify:
+            for answer in ask(identity=stated):
+                if not isinstance(answer, Identity) or not answer.user:
+                    raise ValueError(f"plugin `{name}` answered something else than an identity")
+                found.append(answer)
+        if any(answer != found[0] for answer in found):
+            raise ValueError("plugins disagree about an identity")
+        return found[0] if found else None
 
     def decided(self, record: Mapping[str, object]) -> None:
         """Tell every plugin; what one raises is logged."""

@@ -9,6 +9,7 @@ import pluggy
 
 from hirules.model.actions import Action
 from hirules.model.attributes import Attribute
+from hirules.model.identity import Identity, StatedIdentity
 from hirules.model.reading import Fields
 from hirules.model.request import EMPTY, Entities, Request
 from hirules.policy.edits import EditKind
@@ -62,6 +63,11 @@ def hirules_facts(request: Request, needed: frozenset[str]) -> Facts | None:
 @hookspec
 def hirules_verdict(request: Request) -> Verdict | None:
     """Allow, deny, rewrite or audit the request as it came, by the same law as a rule; ``None`` is no opinion."""
+
+
+@hookspec
+def hirules_verify_identity(identity: StatedIdentity) -> Identity | None:
+    """Say who the peer of an association is; ``None`` where the plugin cannot tell, an exception where what it states is false."""
 
 
 @hookspec

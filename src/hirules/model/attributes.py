@@ -122,6 +122,10 @@ def _dimse() -> tuple[Attribute, ...]:
     keys = frozenset({"c-find", "c-get", "c-move"}) | answering
     return (
         Attribute("request.action", Type.STRING, _ALL, "the action; for `answer`, `release` and the C-STORE of a C-GET the one that asked", general=True),
+        Attribute(
+            "request.upstream", Type.STRING, frozenset({"associate"}),
+            "the name of the archive that the association goes to, by the called AE title", writable=True,
+        ),
         Attribute("request.MessageID", Type.INTEGER, _DIMSE | answering, "the message id (PS3.7 §9.1)"),
         Attribute(
             "request.Priority", Type.INTEGER, frozenset({"c-find", "c-get", "c-move", "c-store"}) | answering,
