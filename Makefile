@@ -28,7 +28,7 @@ install: .venv/installed-dev
 demo: .venv/installed
 	@$(BIN)/hirules demo
 
-peers:
+peers: install
 	@tests/peers/install.sh
 
 test: install peers

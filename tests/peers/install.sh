@@ -1,18 +1,20 @@
 #!/bin/sh
-# Installs the real peers that the tests talk to: Orthanc and the programs of DCMTK. Does nothing where they are.
+# Installs the real peers that the tests talk to: Orthanc and the programs of DCMTK from Debian; from npm, into the
+# virtual environment, what npm/package.json names. Does nothing where they are.
 set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+root=$here/../..
 
 missing=""
 [ -x /usr/sbin/Orthanc ] || missing="$missing orthanc"
 for program in dcmprscp dcmqridx dcmqrscp echoscu findscu getscu movescu storescp storescu; do
     [ -x "/usr/bin/$program" ] || { missing="$missing dcmtk"; break; }
 done
-if [ -z "$missing" ]; then
-    exit 0
+command -v npm >/dev/null 2>&1 || missing="$missing nodejs npm"
+if [ -n "$missing" ]; then
+    # shellcheck disable=SC2086  # a list of package names
+    "$root/.ci/apt-install" $missing
 fi
-
-# shellcheck disable=SC2086  # a list of package names
-"$(dirname "$0")/../../.ci/apt-install" $missing
 
 # The tests start an Orthanc of their own; the package's service would start with the machine.
 case "$missing" in
@@ -22,3 +24,12 @@ case "$missing" in
     fi
     ;;
 esac
+
+# The lock file pins every package; the copy tells whether they are the installed ones.
+peers=$root/.venv/peers
+if ! cmp -s "$here/npm/package-lock.json" "$peers/installed-lock.json"; then
+    mkdir -p "$peers"
+    cp "$here/npm/package.json" "$here/npm/package-lock.json" "$peers/"
+    npm ci --prefix "$peers" --ignore-scripts --no-fund --no-audit --silent
+    cp "$here/npm/package-lock.json" "$peers/installed-lock.json"
+fi
