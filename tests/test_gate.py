@@ -167,6 +167,25 @@ def test_what_a_rule_needs_is_looked_up_and_its_cost_recorded(tmp_path: Path) ->
     assert (lookup["source"], lookup["needed"], lookup["entities"], lookup["error"]) == ("lookup", ["PatientID"], 1, None)
 
 
+@pytest.mark.parametrize(
+    ("request_", "asked"),
+    [
+        (Request("c-store", request={"AffectedSOPInstanceUID": "1.2.3"}), 2),
+        (Request("n-set", request={"RequestedSOPInstanceUID": "1.2.3"}), 2),
+        (Request("c-store", request={"AffectedSOPInstanceUID": "1.2.3", "action": "c-get"}), 1),
+        (_move(), 1),
+    ],
+    ids=["store", "set", "the store of a get", "move"],
+)
+def test_after_a_change_is_over_the_archive_is_asked_again(tmp_path: Path, request_: Request, asked: int) -> None:
+    archive = Archive([{"PatientID": "P1"}])
+    gate = _gate(tmp_path)
+    gate.check(_move("OUTSIDE", lookup=archive))
+    gate.complete(gate.check(request_), {"Status": 0})
+    gate.check(_move("OUTSIDE", lookup=archive))
+    assert len(archive.asked) == asked
+
+
 def test_an_answer_opens_what_it_opens(tmp_path: Path) -> None:
     assert _gate(tmp_path).check(_move("OUTSIDE", lookup=Archive([{"PatientID": "P1"}]))).allowed
 

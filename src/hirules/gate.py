@@ -41,6 +41,15 @@ from hirules.policy.verdict import Verdict
 _log = logging.getLogger(__name__)
 
 
+_CHANGING = frozenset(
+    {
+        "c-store", "n-set", "n-create", "n-action", "n-delete",
+        "update-image-set-metadata", "copy-image-set", "delete-image-set", "start-dicom-import-job",
+    }
+)  # fmt: skip
+"""Once one of them has ended, what was looked up before may be so no more."""
+
+
 def now_of_clock(request: Request) -> datetime:
     """The clock's time, whatever the caller says; of an ``answer`` or a ``release`` that of the request which brought it about."""
     if request.action in ("answer", "release"):
@@ -181,6 +190,10 @@ class Gate:
 
     def complete(self, decision: Decision, outcome: Mapping[str, object]) -> None:
         """Add what became of the request to its record: final status, counts. Never a value of a patient."""
+        effective = decision.effective
+        if effective.action in _CHANGING and effective.request.get("action") is None:
+            # not the C-STORE of a C-GET, which goes to the client
+            self._lookups.forget()
         try:
             self._recorder.outcome(decision.id, outcome, datetime.now(UTC))
         except NotRecorded as error:

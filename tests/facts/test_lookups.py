@@ -3,6 +3,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import msgspec
 import pytest
@@ -157,15 +158,20 @@ def test_nothing_from_before_a_change_is_given_again() -> None:
 
 @pytest.mark.parametrize("answer", [[{"PatientID": "P1"}], LookupFailed("down")], ids=["found", "failed"])
 def test_equal_look_ups_at_the_same_time_are_one(answer: object) -> None:
-    archive, lookups = Waiting(answer), Lookups(VOCABULARY, cache_seconds=0)
+    aboard = threading.Semaphore(0)
+
+    class Watched(Lookups):
+        def _awaited(self, flight: Any, needed: frozenset[str]) -> Any:
+            aboard.release()
+            return super()._awaited(flight, needed)
+
+    archive, lookups = Waiting(answer), Watched(VOCABULARY, cache_seconds=0)
     request = replaced(MOVE, lookup=archive)
     with ThreadPoolExecutor(4) as executor:
         first = executor.submit(lookups.entities, request, NEEDED)
         assert archive.begun.wait(30)
         others = [executor.submit(lookups.entities, request, NEEDED) for _ in range(3)]
-        while executor._work_queue.qsize():  # until all of them are under way
-            pass
-        threading.Event().wait(0.2)
+        assert all(aboard.acquire(timeout=30) for _ in others)
         archive.go_on.set()
         answers = [each.result(30) for each in (first, *others)]
     assert len(archive.asked) == 1
