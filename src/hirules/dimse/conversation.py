@@ -182,6 +182,7 @@ class Conversation:
         request = self.sent[number]
         request.move, request.told = move, told
         if move is not None:
+            move.request = request
             self.numbers[move.number] = number
 
     def restored(self, command: Command) -> Command:

@@ -26,10 +26,10 @@ from hirules.dimse.options import Destination, Options
 from hirules.dimse.outputs import Completed, Message, Ruling
 from hirules.dimse.pdu import abort_pdu, reject_pdu, release_reply_pdu
 from hirules.dimse.pump import Lane
-from hirules.dimse.ruling import NOT_RECORDED, Desk, Gate, Rejection, decide_association, place_of
+from hirules.dimse.ruling import Desk, Gate, Rejection, decide_association, place_of
 from hirules.dimse.translate import Refusal, request_of
 from hirules.dimse.transport import BUFFER_SIZE, Peer, acknowledge_now, cut, drain, established
-from hirules.model.status import NOT_AUTHORIZED, PROCESSING_FAILURE, SOP_CLASS_NOT_SUPPORTED
+from hirules.model.status import NOT_AUTHORIZED, SOP_CLASS_NOT_SUPPORTED
 
 log = logging.getLogger("hirules.dimse")
 
@@ -117,7 +117,7 @@ class Delivery:
         if not wanted:
             return [], refusal  # the moves have ended meanwhile
         with ThreadPoolExecutor(len(wanted)) as pool:
-            asked = [pool.submit(Leg, destination, self._request, self._asked, self._options) for destination in wanted]
+            asked = [pool.submit(Leg, destination, self._request, self._asked, self._options, self.move_of) for destination in wanted]
         for destination, answer in zip(wanted, asked, strict=True):
             try:
                 self._legs[destination] = answer.result()
@@ -150,6 +150,14 @@ class Delivery:
         """The outstanding move that a C-STORE says it belongs to."""
         values = command.values
         return self._moves.match(self._asked, values.get("MoveOriginatorApplicationEntityTitle"), values.get("MoveOriginatorMessageID"))
+
+    def not_aimed(self, move: Move | None) -> None:
+        """The C-STORE that was decided does not go on."""
+        assert self._pump is not None
+        if move is not None and self._pump.leg.asked.begun is move:
+            self._pump.leg.asked.not_sent()
+        elif move is not None:
+            move.end(stored=False)
 
     def aim(self, leg: Leg, move: Move) -> None:
         """The C-STORE that is being decided goes there."""
@@ -206,6 +214,7 @@ class Delivery:
     def _close(self, *, release: bool) -> None:
         for leg in [leg for leg in self._legs.values() if leg is not None]:
             leg.close(release=release)
+            leg.asked.not_sent()
             while leg.asked.sent:
                 over(leg.asked.sent.popitem()[1])
 
@@ -216,22 +225,29 @@ class _Desk(Desk):
     def __init__(self, delivery: Delivery, gate: Gate, options: Options, association: Association) -> None:
         super().__init__(gate, options, association)
         self._delivery = delivery
+        self._move: Move | None = None
+        """Of the C-STORE that is ruled on, by the one thread that reads from the upstream."""
+
+    def rule(self, message: Message) -> Ruling:
+        """Decide ``message``. Never raises."""
+        if message.from_upstream or message.command.field != C_STORE_RQ:
+            return super().rule(message)
+        move = self._delivery.move_of(message.command)
+        self._move = move if move is not None and move.begin() else None
+        ruling = super().rule(message)
+        if ruling.command is None:
+            self._delivery.not_aimed(self._move)
+        return ruling
 
     def _rule(self, message: Message) -> Ruling:
         command = message.command
         if message.from_upstream or command.field != C_STORE_RQ:
             return self._refusal(message, NOT_AUTHORIZED, ONLY_STORES)
-        move = self._delivery.move_of(command)
-        if move is None or not move.begin():
-            ruling = super()._rule(message)
-            return ruling if ruling.command is None else self._not(command, ruling, NOT_AUTHORIZED, STRAY)
-        ruling = Ruling()
-        try:
-            ruling = self._delivered(message, move)
-        finally:
-            if ruling.command is None:
-                move.end(stored=False)
-        return ruling
+        if self._move is not None:
+            return self._delivered(message, self._move)
+        # an ordinary one, decided as such; there is no archive behind this association to store it in
+        ruling = super()._rule(msgspec.structs.replace(message, retrieving=False, retrieve=None))
+        return ruling if ruling.command is None else self._not(command, ruling, NOT_AUTHORIZED, STRAY)
 
     def _delivered(self, message: Message, move: Move) -> Ruling:
         """A C-STORE of an outstanding move, on its way to the destination."""
@@ -242,8 +258,6 @@ class _Desk(Desk):
         ruling = self._narrowed(message, move)
         if ruling.answer is not None:
             return ruling
-        if not self._leaves(move.origin.decision, command):
-            return self._answer(command, ruling.decision, PROCESSING_FAILURE, NOT_RECORDED)
         self._delivery.aim(leg, move)
         values = {**command.values, "MoveOriginatorApplicationEntityTitle": move.origin.ae_title, "MoveOriginatorMessageID": move.origin.message_id}
         return msgspec.structs.replace(ruling, command=parse_command(encode_command(values)).raw, move=move)

@@ -10,10 +10,10 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from hirules.dimse.association import Association, AssociationError, decode_acceptance
-from hirules.dimse.conversation import Conversation, Outstanding
+from hirules.dimse.conversation import Conversation, Mistake, Outstanding
 from hirules.dimse.exchange import IDLE, Broken, Outputs
 from hirules.dimse.flow import Flow
 from hirules.dimse.message import C_STORE_RQ, Command
@@ -66,16 +66,47 @@ class End(Flow):
 
 
 class Storing(Conversation):
-    """What goes to a destination. ``coming`` is the move of the next C-STORE."""
+    """What goes to a destination: a C-STORE of an outstanding move is a sub-operation of the client's C-MOVE."""
 
     coming: Move | None = None
+    """Of the C-STORE that is looked at."""
+    begun: Move | None = None
+    """Of the one that is ruled on, until it is on its way."""
+    move_of: Callable[[Command], Move | None]
+
+    def mistake(self, command: Command, number: int) -> Mistake | None:
+        """As for any conversation."""
+        self.coming = self.move_of(command) if command.field == C_STORE_RQ else None
+        self.not_sent()
+        return super().mistake(command, number)
+
+    def decides(self, command: Command) -> bool:
+        """Each is looked at: where it goes is in its command."""
+        return True
+
+    def retrieving(self, command: Command) -> bool:
+        """Whether it is a sub-operation of a C-MOVE."""
+        return command.field == C_STORE_RQ and self._retrieval() is not None
+
+    def retrieve(self, command: Command) -> Decision | None:
+        """The decision on that C-MOVE."""
+        return self.coming.origin.decision if command.field == C_STORE_RQ and self.coming is not None else None
+
+    def _retrieval(self) -> Outstanding | None:
+        return self.coming.request if self.coming is not None else None
 
     def register(self, command: Command, context: int, decision: Decision | None) -> None:
         """As for any conversation; the C-STORE belongs to its move."""
         super().register(command, context, decision)
         number = command.values["MessageID"]
         assert isinstance(number, int)
-        self.sent[number].move, self.coming = self.coming, None
+        self.sent[number].move, self.begun = self.begun, None
+
+    def not_sent(self) -> None:
+        """What was ruled on last did not go on."""
+        move, self.begun = self.begun, None
+        if move is not None:
+            move.end(stored=False)
 
 
 class Answering(Conversation):
@@ -100,7 +131,7 @@ def over(request: Outstanding) -> None:
 class Leg:
     """The association with one destination."""
 
-    def __init__(self, destination: Destination, request: bytes, asked: Association, options: Options) -> None:
+    def __init__(self, destination: Destination, request: bytes, asked: Association, options: Options, move_of: Callable[[Command], Move | None]) -> None:
         """Connect, and ask for what the upstream asks for. Raises :class:`NoLeg`."""
         self.destination = destination
         self.lost = False
@@ -121,6 +152,7 @@ class Leg:
             raise
         self.lane = Lane(self.peer)
         self.asked = Storing(self.association, options, from_upstream=False)
+        self.asked.move_of = move_of
         answering = Answering(self.association, options, from_upstream=True)
         self.asked.other, answering.other = answering, self.asked
         self.flow = End(answering)
@@ -235,7 +267,8 @@ class ToLegs(Pump):
 
     def aim(self, leg: Leg, move: Move | None = None) -> None:
         """The next message goes there, a C-STORE of ``move``. Between messages only."""
-        self.leg, self.out, leg.asked.coming = leg, leg.lane, move
+        self.leg, self.out = leg, leg.lane
+        leg.asked.coming = leg.asked.begun = move
         self.flow.exchange.conversation = leg.asked
 
     def _forward(self, pieces: Sequence[Buffer], complete: bool) -> None:

@@ -17,12 +17,16 @@ import socket
 import threading
 import time
 from ipaddress import IPv6Address, ip_address
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from hirules.dimse.association import Association
 from hirules.dimse.options import Destination, Options
 from hirules.model.decision import Decision
+
+if TYPE_CHECKING:
+    from hirules.dimse.conversation import Outstanding
 
 _NUMBERS = 0xFFFF
 """Message ids of 16 bits; 0 is not used, since peers take it for none."""
@@ -64,6 +68,8 @@ class Move:
         self.upstream = upstream
         self.destination = destination
         self.origin = origin
+        self.request: Outstanding | None = None
+        """The client's C-MOVE, once it is on its way."""
         self.instances = 0
         """Stored at the destination."""
         self._moves = moves
