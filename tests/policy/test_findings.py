@@ -19,7 +19,7 @@ def test_a_finding_shows_the_line_a_caret_what_was_expected_and_what_is_near() -
 def test_a_finding_is_data_for_programs() -> None:
     assert FOUND.as_json() == {
         "file": "a.yaml", "line": 3, "column": 7, "length": 5, "severity": "error", "code": "unknown-key",
-        "message": "`reson` is no key of `deny`", "expected": "`reason`", "hint": "did you mean `reason`?",
+        "message": "`reson` is no key of `deny`", "expected": "`reason`", "hint": "did you mean `reason`?", "example": None,
     }  # fmt: skip
 
 
@@ -57,3 +57,11 @@ def test_what_is_near_is_offered_and_what_is_not_is_not() -> None:
     assert listed(["b", "a"]) == "one of `a`, `b`"
     assert listed(["a"]) == "`a`"
     assert listed(str(number) for number in range(20)).endswith(", … (8 more)")
+
+
+def test_an_example_is_shown_in_a_line_or_indented_and_is_data_for_programs() -> None:
+    short = Finding("a.yaml", 3, 7, "shadowed", "m", "warning", example='{"action": "c-move"}')
+    assert render_one(short).splitlines()[-1] == '  example: {"action": "c-move"}'
+    assert short.as_json()["example"] == {"action": "c-move"}
+    long = Finding("a.yaml", 3, 7, "shadowed", "m", "warning", example=f'{{"action": "c-move", "id": "{"x" * 140}"}}')
+    assert render_one(long).splitlines()[1:4] == ["  example:", "    {", '      "action": "c-move",']

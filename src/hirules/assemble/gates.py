@@ -14,7 +14,7 @@ from hirules.assemble.changes import state
 from hirules.assemble.enforceable import not_enforceable
 from hirules.assemble.language import read_language
 from hirules.assemble.reload import Reloader
-from hirules.assemble.sets import read_set
+from hirules.assemble.sets import linted_set, read_set
 from hirules.audit import FileStore, NotRecorded, Recorder, Store
 from hirules.facts import Lookups
 from hirules.gate import Gate, now_of_clock
@@ -90,13 +90,16 @@ def build(
     return gate
 
 
-def check_set(path: Path, *, settings: Settings | None = None, plugins: Iterable[str | object] = ()) -> tuple[Finding, ...]:
-    """Everything that is to be said about the policy set in ``path``."""
+def check_set(path: Path, *, settings: Settings | None = None, plugins: Iterable[str | object] = (), now: datetime | None = None) -> tuple[Finding, ...]:
+    """Everything that is to be said about the policy set in ``path``.
+
+    ``now``, with its offset: lint as well, and judge what has expired at this time. Without it: what loading finds.
+    """
     try:
         language = read_language(settings if settings is not None else Settings(), plugins)
     except PolicyError as error:
         return error.findings
-    return read_set(path, language)[1]
+    return read_set(path, language)[1] if now is None else linted_set(path, language, now)
 
 
 def _settings(config: Settings | str | os.PathLike[str] | None) -> Settings:

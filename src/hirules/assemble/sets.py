@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 
 from hirules.assemble.folder import read_folder
@@ -9,6 +10,7 @@ from hirules.assemble.language import Language, requirements
 from hirules.policy import load_set
 from hirules.policy.ast import PolicySet
 from hirules.policy.findings import Finding, ordered
+from hirules.policy.lint import lint
 
 
 def read_set(path: Path, language: Language) -> tuple[PolicySet | None, tuple[Finding, ...]]:
@@ -19,3 +21,15 @@ def read_set(path: Path, language: Language) -> tuple[PolicySet | None, tuple[Fi
     loaded = load_set(files, vocabulary=language.vocabulary, operators=language.operators, edits=language.edits)
     required = requirements(loaded.set.requires, language.plugins) if loaded.set is not None else ()
     return loaded.set, ordered((*findings, *loaded.findings, *required))
+
+
+def linted_set(path: Path, language: Language, now: datetime) -> tuple[Finding, ...]:
+    """Everything that is to be said about the policy set in the folder ``path``; lints only where it loads. ``now`` has an offset."""
+    files, findings = read_folder(path)
+    if files is None:
+        return findings
+    loaded = load_set(files, vocabulary=language.vocabulary, operators=language.operators, edits=language.edits)
+    if loaded.set is None:
+        return ordered((*findings, *loaded.findings))
+    said = lint(loaded.set, files, now, found=loaded.findings, operators=language.operators, edits=language.edits)
+    return ordered((*findings, *said, *requirements(loaded.set.requires, language.plugins)))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 
 from hirules.assemble import check_set
-from hirules.cli.options import add_plugins, settings_of
+from hirules.cli.options import add_plugins, moment, settings_of
 from hirules.cli.reports import FORMATS, report
 from hirules.policy.findings import ordered
 
@@ -17,6 +18,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     """The arguments."""
     parser.add_argument("paths", metavar="PATH", nargs="*", default=["."], help="a policy set's folder, or one of its files (default: this folder)")
     parser.add_argument("--format", choices=FORMATS, default="text", help="for people, for programs, for a code scanner, for a GitHub workflow")
+    parser.add_argument("--now", metavar="TIME", type=moment, help="judge what has expired at this time, `2026-12-31T23:59:59Z` (default: the clock)")
     add_plugins(parser)
     parser.epilog = "exit: 0 clean or warnings only, 1 errors, 2 usage"
 
@@ -25,10 +27,11 @@ def run(arguments: argparse.Namespace) -> int:
     """Report, and say with the exit code whether there are errors."""
     findings = []
     settings = settings_of(arguments)
+    now = arguments.now or datetime.now(UTC)
     for path in map(Path, arguments.paths):
         folder = _set_of(path.absolute()) if path.is_file() else path
         only = path.absolute().relative_to(folder).as_posix() if path.is_file() else None
-        for found in check_set(folder, settings=settings):
+        for found in check_set(folder, now=now, settings=settings):
             if found.code == "plugin":
                 findings.append(found)
             elif only is None or found.file == only:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
 
+from hirules.model.scalars import Type, read
 from hirules.settings import Settings, read_settings
 
 
@@ -33,3 +35,14 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
 def read_input(name: str) -> bytes:
     """The bytes of a file or of standard input. Raises ``OSError``."""
     return sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+
+
+def moment(text: str) -> datetime:
+    """A date and time with its offset, for ``argparse``. Raises ``ArgumentTypeError``."""
+    try:
+        found = read(Type.DATETIME, text)
+    except ValueError:
+        found = None
+    if not isinstance(found, datetime) or found.tzinfo is None:
+        raise argparse.ArgumentTypeError(f"`{text}` is no date and time with offset, `2026-12-31T23:59:59Z`")
+    return found

@@ -62,6 +62,7 @@ def _sarif(findings: Sequence[Finding]) -> dict[str, object]:
                                 }
                             }
                         ],
+                        **({"properties": {"example": json.loads(found.example)}} if found.example else {}),
                     }
                     for found in findings
                 ],

@@ -34,6 +34,14 @@ class Position(msgspec.Struct, frozen=True, gc=False):
         return f"{self.file}:{self.line}:{self.column}"
 
 
+class Silence(msgspec.Struct, frozen=True, gc=False):
+    """``lint: {code: reason}``: a finding of ``check`` that is meant so, and why."""
+
+    code: str
+    reason: str
+    position: Position
+
+
 class NamedList(msgspec.Struct, frozen=True, gc=False):
     """A list of a policy. ``texts`` are the source texts of its members; ``rows`` of a table, by column."""
 
@@ -261,6 +269,7 @@ class ExceptionRule(msgspec.Struct, frozen=True, gc=False):
     approved_by: str
     expires: datetime
     position: Position
+    lint: tuple[Silence, ...] = ()
 
 
 class Rule(msgspec.Struct, frozen=True, gc=False):
@@ -280,6 +289,7 @@ class Rule(msgspec.Struct, frozen=True, gc=False):
     description: str = ""
     references: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
+    lint: tuple[Silence, ...] = ()
 
     @property
     def kind(self) -> Literal["allow", "deny", "rewrite", "audit"]:
@@ -299,6 +309,7 @@ class Policy(msgspec.Struct, frozen=True, gc=False):
     owner: str = ""
     references: tuple[str, ...] = ()
     description: str = ""
+    lint: tuple[Silence, ...] = ()
 
 
 class PolicySet(msgspec.Struct, frozen=True, gc=False):
@@ -350,6 +361,7 @@ __all__ = [
     "Rewrite",
     "Row",
     "Rule",
+    "Silence",
     "Test",
     "Today",
     "Type",

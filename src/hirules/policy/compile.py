@@ -12,7 +12,7 @@ from hirules.policy.compile_rules import exception, rule, with_exceptions
 from hirules.policy.compile_source import Source
 from hirules.policy.document import MappingNode, Node, ScalarNode
 
-POLICY_KEYS = ("description", "exceptions", "hirules", "lists", "owner", "policy", "references", "rules", "title")
+POLICY_KEYS = ("description", "exceptions", "hirules", "lint", "lists", "owner", "policy", "references", "rules", "title")
 VERSION = "1"
 
 
@@ -45,11 +45,12 @@ def policy(source: Source, name: str) -> Policy | None:
     exceptions = tuple(_exceptions(source, mapping, name, by_id))
     title, description, owner = (source.text(mapping, key, "a policy") for key in ("title", "description", "owner"))
     references = source.texts(mapping, "references", "a policy")
+    silences = source.silences(mapping)
     if source.failed:
         return None
     found = tuple(with_exceptions(one, exceptions) for one in by_id.values() if one is not None)
     lists = {list_name: loaded.named for list_name, loaded in source.lists.items() if not loaded.shared or loaded.declared_in == source.file}
-    return Policy(name, title, source.file, found, exceptions, lists, owner, references, description)
+    return Policy(name, title, source.file, found, exceptions, lists, owner, references, description, silences)
 
 
 def _rules(source: Source, mapping: MappingNode, policy_name: str) -> dict[str, tuple[Node, Rule | None]]:

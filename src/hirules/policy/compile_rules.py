@@ -10,7 +10,7 @@ import msgspec
 
 from hirules.model.decision import SEVERITIES, Severity
 from hirules.model.scalars import Type, literal
-from hirules.policy.ast import Condition, Effect, ExceptionRule, Rule, Validity
+from hirules.policy.ast import Condition, Effect, ExceptionRule, Rule, Silence, Validity
 from hirules.policy.compile_conditions import condition, paths
 from hirules.policy.compile_edits import rewrite
 from hirules.policy.compile_effects import allow, audit, deny
@@ -21,9 +21,9 @@ from hirules.policy.findings import did_you_mean, listed
 
 EFFECTS = ("allow", "audit", "deny", "rewrite")
 RULE_KEYS = (
-    *EFFECTS, "description", "id", "mode", "on", "on_unknown", "references", "severity", "tags", "title", "unless", "valid", "when",
+    *EFFECTS, "description", "id", "lint", "mode", "on", "on_unknown", "references", "severity", "tags", "title", "unless", "valid", "when",
 )  # fmt: skip
-EXCEPTION_KEYS = ("approved_by", "description", "expires", "id", "of", "reason", "references", "title", "when")
+EXCEPTION_KEYS = ("approved_by", "description", "expires", "id", "lint", "of", "reason", "references", "title", "when")
 MODES = ("enforce", "shadow", "off")
 
 
@@ -58,6 +58,7 @@ def rule(source: Source, node: Node, policy: str) -> Rule | None:
         description=about.description,
         references=about.references,
         tags=about.tags,
+        lint=about.lint,
     )
     _warn(source, mapping, found)
     return found
@@ -73,6 +74,7 @@ class _About(msgspec.Struct, frozen=True):
     description: str = ""
     references: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
+    lint: tuple[Silence, ...] = ()
 
 
 _NOTHING_SAID = _About()
@@ -90,6 +92,7 @@ def _about(source: Source, mapping: MappingNode) -> _About:
         description=source.text(mapping, "description", "a rule"),
         references=source.texts(mapping, "references", "a rule"),
         tags=source.texts(mapping, "tags", "a rule"),
+        lint=source.silences(mapping),
     )
 
 
@@ -242,6 +245,7 @@ def exception(source: Source, node: Node, policy: str, rules: Mapping[str, Rule 
     source.text(mapping, "description", "an exception")
     source.texts(mapping, "references", "an exception")
     approved_by = source.text(mapping, "approved_by", "an exception")
+    silences = source.silences(mapping)
     if name is None or expires is None or not actions:
         return None
     return ExceptionRule(
@@ -252,6 +256,7 @@ def exception(source: Source, node: Node, policy: str, rules: Mapping[str, Rule 
         approved_by=approved_by,
         expires=expires,
         position=source.at(mapping),
+        lint=silences,
     )
 
 

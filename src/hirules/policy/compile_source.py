@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from hirules.model.vocabulary import Vocabulary
-from hirules.policy.ast import Position
+from hirules.policy.ast import Position, Silence
 from hirules.policy.document import Document, MappingNode, Node, ScalarNode, SequenceNode
-from hirules.policy.findings import Finding, Severity, did_you_mean, listed
+from hirules.policy.findings import SILENCEABLE, Finding, Severity, did_you_mean, listed
 from hirules.policy.operators import Operator
 
 if TYPE_CHECKING:
@@ -168,6 +168,24 @@ class Source:
             return isinstance(node, ScalarNode) and node.text == "true"
         self.error(node, "choice", f"`{key}` is true or false", expected="`true` or `false`")
         return False
+
+    def silences(self, mapping: MappingNode) -> tuple[Silence, ...]:
+        """``lint``: codes of findings that are meant so, each with its reason."""
+        node = mapping.get("lint")
+        entries = None if node is None else self.mapping(node, "`lint`", "`{code: reason}`")
+        if entries is None:
+            return ()
+        if not entries.entries:
+            self.error(entries, "empty", "`lint` is empty", expected="`{code: reason}`", length=2)
+        found = []
+        for code, (key, value) in entries.entries.items():
+            if code not in SILENCEABLE:
+                self.error(key, "choice", f"`{code}` is no finding that can be silenced", expected=listed(SILENCEABLE), hint=did_you_mean(code, SILENCEABLE))
+            reason = self.scalar(value, f"the reason of `{code}`", "a text: why it is meant so")
+            if reason is not None and not reason.text.strip():
+                self.error(reason, "empty", "the reason is empty", expected="why it is meant so")
+            found.append(Silence(code, "" if reason is None else reason.text, self.at(key)))
+        return tuple(found)
 
     def identifier(self, mapping: MappingNode, key: str, what: str) -> str | None:
         """The kebab-case id under ``key``."""

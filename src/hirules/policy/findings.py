@@ -11,6 +11,7 @@ Findings come all at once, sorted by file, line and column. Codes are stable: sc
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Literal
@@ -85,6 +86,7 @@ CODES: dict[str, str] = {
     "plugin": "a plugin cannot be loaded, or adds a name that exists",
     "requirement": "a requirement of the set that is not loaded in that version",
     "audit": "the record cannot be written",
+    "access": "a file of TLS or of users cannot be used, or a part of hirules is not installed",
     "no-test": "a file of tests without a test",
     "duplicate-test": "two tests of one file have the same name",
     "unknown-fixture": "a fixture that the file does not have",
@@ -92,15 +94,46 @@ CODES: dict[str, str] = {
     "test-file": "the file of a test cannot be used",
     "two-readings": "a request that can be read in two ways, which is refused before any rule",
     "not-enforceable": "a rule that the gateway of this version cannot enforce",
+    "never-matches": "a rule or an exception whose conditions exclude each other",
+    "duplicate": "a rule that says what another one says already",
+    "shadowed": "a rule that changes nothing, since another one matches wherever it does",
+    "allow-denied": "an allow of which a deny denies everything",
+    "rewrite-conflict": "two edits that meet at one place for one request, which is refused then",
+    "rewrite-past-deny": "a rewrite that changes what a deny looks for, before the deny looks",
+    "deny-reads-rewritten": "a deny that reads what a rewrite wrote, and not what was asked",
+    "several-under-not": "a `not` with several keys, which holds as soon as one of them does not",
+    "not-any": "a deny that holds only where none of several values fits",
+    "walks-round": "a deny on a value of the identifier that a wildcard or another key reaches as well",
+    "glob-without-wildcard": "a pattern without `*` and `?`",
+    "unused-list": "a list that no rule uses",
+    "expired": "an exception or a rule whose time has passed",
+    "expires-soon": "an exception that ends soon",
+    "not-indexed": "a rule that no index serves, and that could be written otherwise",
+    "closes-action": "an allow rule that closes `associate`, `answer` or `release` for what other rules allow",
+    "look-alike": "a word with letters that look like others",
+    "not-compared": "a set with too many rules to compare all of them with each other",
+    "unused-silence": "a silence of a finding that there is not",
 }
 """Every code with one sentence on what it is about."""
+
+SILENCEABLE = frozenset(
+    {
+        "always", "absent-matches", "client-claim", "row-elsewhere", "empty-list", "never-matches", "duplicate", "shadowed", "allow-denied",
+        "rewrite-conflict", "rewrite-past-deny", "deny-reads-rewritten", "several-under-not", "not-any", "walks-round", "glob-without-wildcard",
+        "unused-list", "expired", "expires-soon", "not-indexed", "closes-action", "look-alike", "not-compared",
+    }
+)  # fmt: skip
+"""Warnings that a policy may silence with a reason, under `lint`."""
 
 Severity = Literal["error", "warning"]
 _WIDTH = 140
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """One thing that is wrong. ``line`` and ``column`` count from 1; ``source`` is the line of the file."""
+    """One thing that is wrong. ``line`` and ``column`` count from 1; ``source`` is the line of the file.
+
+    ``example`` is a request, as JSON, that shows it.
+    """
 
     file: str
     line: int
@@ -112,6 +145,7 @@ class Finding(msgspec.Struct, frozen=True):
     hint: str = ""
     length: int = 1
     source: str = ""
+    example: str = ""
 
     @property
     def is_error(self) -> bool:
@@ -123,6 +157,7 @@ class Finding(msgspec.Struct, frozen=True):
         return {
             "file": self.file, "line": self.line, "column": self.column, "length": self.length, "severity": self.severity,
             "code": self.code, "message": self.message, "expected": self.expected or None, "hint": self.hint or None,
+            "example": json.loads(self.example) if self.example else None,
         }  # fmt: skip
 
     def __str__(self) -> str:
@@ -160,7 +195,16 @@ def render_one(found: Finding) -> str:
         lines.append(f"  expected: {found.expected}")
     if found.hint:
         lines.append(f"  {found.hint}")
+    if found.example:
+        lines += _shown(found.example)
     return "\n".join(printable(line) for line in lines)
+
+
+def _shown(example: str) -> list[str]:
+    """A request in one line, where it fits."""
+    if len(example) <= _WIDTH:
+        return [f"  example: {example}"]
+    return ["  example:", *(f"    {line}" for line in json.dumps(json.loads(example), indent=2, ensure_ascii=False).splitlines())]
 
 
 def _excerpt(source: str, column: int) -> tuple[str, int]:

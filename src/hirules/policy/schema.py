@@ -17,6 +17,7 @@ from hirules.model.path import ROOTS
 from hirules.model.vocabulary import VOCABULARY, Vocabulary
 from hirules.policy.compile_set import ATTRIBUTE_TYPES, COMBINING
 from hirules.policy.edits import EDITS, EditArgument, EditKind
+from hirules.policy.findings import CODES, SILENCEABLE
 from hirules.policy.operators import OPERATORS, ArgumentKind, Operator
 from hirules.policy.schema_tests import policy_test_schema
 
@@ -67,6 +68,7 @@ def policy_schema(vocabulary: Vocabulary, operators: Mapping[str, Operator], edi
                     "examples": [{"clinical": ["PACS_MAIN", "PACS_DR"]}],
                 },
                 "rules": {"description": "the rules, in any order", "type": "array", "minItems": 1, "items": {"$ref": "#/$defs/rule"}},
+                "lint": {**_SILENCES, "description": "findings of `check` about this file that are meant so, each with its reason"},
                 "exceptions": {
                     "description": "what suspends rules of this policy for a time", "type": "array", "minItems": 1,
                     "items": {"$ref": "#/$defs/exception"},
@@ -85,6 +87,7 @@ def policy_schema(vocabulary: Vocabulary, operators: Mapping[str, Operator], edi
             "deny": _deny(),
             "audit": _audit(),
             "edit": _edit(edits),
+            "lint": _lint(),
         },
     }  # fmt: skip
 
@@ -150,7 +153,6 @@ def _rule(vocabulary: Vocabulary) -> Schema:
     span = _closed({"from": {**moment, "description": "inclusive"}, "until": {**moment, "description": "exclusive"}})
     properties: Schema = {
         "id": _id("the id of the rule, unique in its policy", "only-agreed-destinations"),
-        "on": _on(vocabulary),
         "title": _text("what the rule does, in a line"),
         "description": _text("what the rule does, at length"),
         "references": _texts("what it follows from", "45 CFR 164.312(e)(1)"),
@@ -158,6 +160,7 @@ def _rule(vocabulary: Vocabulary) -> Schema:
         "severity": _severity("how severe it is; the severest of several denies gives status and reason"),
         "mode": {"description": "`shadow`: only the record says what it would have done", "enum": ["enforce", "shadow", "off"], "default": "enforce"},
         "valid": {"description": "when the rule holds", **span, "minProperties": 1},
+        "on": _on(vocabulary),
         "when": {**when, "description": "the rule matches where this holds"},
         "unless": {**when, "description": "and this does not"},
         "allow": {"description": "permits what matches, unless a deny matches too", **_closed({})},
@@ -165,6 +168,7 @@ def _rule(vocabulary: Vocabulary) -> Schema:
         "rewrite": {"description": "changes what matches, before it is decided", "type": "array", "minItems": 1, "items": {"$ref": "#/$defs/edit"}},
         "on_unknown": {"description": "`skip`: leave harmless edits out where the condition is unknown", "enum": ["deny", "skip"], "default": "deny"},
         "audit": {"$ref": "#/$defs/audit"},
+        "lint": {**_SILENCES, "description": "findings of `check` about this rule that are meant so, each with its reason"},
     }
     return {
         "title": "rule",
@@ -172,6 +176,15 @@ def _rule(vocabulary: Vocabulary) -> Schema:
         "oneOf": [{"required": [effect]} for effect in ("allow", "deny", "rewrite", "audit")],
         "dependentRequired": {"on_unknown": ["rewrite"]},
     }
+
+
+_SILENCES: Schema = {"$ref": "#/$defs/lint"}
+
+
+def _lint() -> Schema:
+    codes = {code: {"description": CODES[code], **TEXT} for code in sorted(SILENCEABLE)}
+    return {"title": "lint", "description": "findings that are meant so, by code, each with its reason", **_closed(codes), "minProperties": 1,
+            "examples": [{"shadowed": "the wider rule ends with the project"}]}  # fmt: skip
 
 
 def _severity(description: str) -> Schema:
@@ -190,6 +203,7 @@ def _exception() -> Schema:
         "reason": _text("why", "external audit, ticket SEC-4411"),
         "approved_by": _text("who approved it", "privacy-office"),
         "expires": {"description": "when it ends, with offset", "type": "string", "format": "date-time", "examples": ["2026-12-31T23:59:59Z"]},
+        "lint": {**_SILENCES, "description": "findings of `check` about this exception that are meant so, each with its reason"},
     }
     return {"title": "exception", **_closed(properties, required=("id", "of", "reason", "expires"))}
 
