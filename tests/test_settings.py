@@ -25,6 +25,8 @@ dimse:
 healthimaging: {unlisted_operations: [GetDatastore]}
 """
 
+TOKEN = "issuer: i, audience: a"
+
 
 def test_a_whole_file() -> None:
     settings = parse_settings("c.yaml", WHOLE)
@@ -54,6 +56,34 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
     assert settings.dimse.upstream == f"embedded:{tmp_path / 'files'}"
 
 
+def test_the_files_of_tls_and_users_are_relative_too(tmp_path: Path) -> None:
+    text = """
+dimse:
+  listen: GATE@0.0.0.0:11112
+  upstream: PACS@10.0.0.5:104
+  tls: {certificate: gate.pem, key: /etc/gate.key, clients: ca.pem}
+  upstream_tls: {authorities: ca.pem}
+  upstreams:
+    research: {address: RES@res:104, called: [GATE_RES], tls: {authorities: res.pem, name: res.example}}
+  identity: {users: users.txt, tokens: {keys: jwks.json, issuer: i, audience: a}}
+http: 127.0.0.1:9090
+"""
+    (tmp_path / "c.yaml").write_text(text, encoding="utf-8")
+    dimse = read_settings(tmp_path / "c.yaml").dimse
+    assert dimse is not None
+    assert dimse.tls is not None
+    assert dimse.upstream_tls is not None
+    assert (dimse.tls.certificate, dimse.tls.key, dimse.tls.revoked) == (str(tmp_path / "gate.pem"), "/etc/gate.key", None)
+    assert dimse.upstream_tls.authorities == str(tmp_path / "ca.pem")
+    research = dimse.upstreams["research"]
+    assert research.tls is not None
+    assert (research.tls.authorities, research.tls.name) == (str(tmp_path / "res.pem"), "res.example")
+    assert dimse.identity.tokens is not None
+    assert (dimse.identity.users, dimse.identity.tokens.keys) == (str(tmp_path / "users.txt"), str(tmp_path / "jwks.json"))
+    (other,) = dimse.options(Endpoint("PACS", "10.0.0.5", 104)).upstreams
+    assert (other.name, other.ae_title, other.host, other.port, other.called) == ("research", "RES", "res", 104, ("GATE_RES",))
+
+
 @pytest.mark.parametrize(
     ("text", "place", "code", "said"),
     [
@@ -68,6 +98,21 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
         ("dimse: {listen: ' @h:1', upstream: A@b:1}", "1:17", "schema", "is no AE title"),
         ("dimse: {listen: G@h:1, upstream: A@b:1, destinations: {x: nowhere}}", "1:59", "schema", "`AET@HOST:PORT`"),
         ("dimse: {listen: G@h:1, upstream: A@b:1, calling_ae_title: 12}", "1:59", "schema", "a text"),
+        ("http: nowhere", "1:7", "schema", "`HOST:PORT`"),
+        ("http: h:99999", "1:7", "schema", "`HOST:PORT`"),
+        ("traces: {endpoint: collector}", "1:20", "schema", "a URL"),
+        ("dimse: {listen: G@h:1, upstream: A@b:1, tls: {certificate: c}}", "1:46", "missing-key", "`key` is missing"),
+        ("dimse: {listen: G@h:1, upstream: A@b:1, tls: {certificate: c, key: k, minimum: 1.1}}", "1:80", "schema", "`1.2`"),
+        ("dimse: {listen: G@h:1, upstream: A@b:1, tls: {certificate: c, key: k, revoked: r}}", "1:80", "schema", "no certificate of a client"),
+        ("dimse: {listen: G@h:1, upstream: A@b:1, upstream_tls: {certificate: c}}", "1:55", "schema", "needs its key"),
+        ("dimse: {listen: G@h:1, upstream: 'embedded:d', upstream_tls: {}}", "1:62", "schema", "has no TLS"),
+        ("dimse: {listen: G@h:1, upstream: A@b:1, upstreams: {x: {address: nowhere}}}", "1:66", "schema", "`AET@HOST:PORT`"),
+        ("dimse: {listen: G@h:1, upstream: A@b:1, upstreams: {x: {address: A@b:99999}}}", "1:66", "schema", "is no port"),
+        ("dimse: {listen: G@h:1, upstream: A@b:1, upstreams: {default: {address: A@b:9}}}", "1:62", "schema", "another name"),
+        ("dimse: {listen: G@h:1, upstream: A@b:1, upstreams: {x: {address: A@b:9, called: [' g']}}}", "1:82", "schema", "another upstream already"),
+        ("dimse: {listen: G@h:1, upstream: A@b:1, identity: {required: true}}", "1:62", "schema", "nobody is there to verify users"),
+        (f"dimse: {{listen: G@h:1, upstream: A@b:1, identity: {{tokens: {{keys: 'http://x/y', {TOKEN}}}}}}}", "1:67", "schema", "`https:` URL"),
+        (f"dimse: {{listen: G@h:1, upstream: A@b:1, identity: {{tokens: {{keys: k, {TOKEN}, algorithms: [none]}}}}}}", "1:107", "schema", "`RS256`"),
         ("dimse:\n  listen: G@h:1\n  upstream: A@b:1\n  strict_identifer: true", "4:3", "unknown-key", "did you mean `strict_identifier`?"),
         ("healthimaging: {unlisted_operations: maybe}", "1:38", "schema", ""),
         ("plugins: {a: b}", "1:10", "schema", ""),

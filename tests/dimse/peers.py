@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -15,6 +16,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom import AE, build_role, evt
 from pynetdicom.sop_class import CTImageStorage  # type: ignore[attr-defined]
 
+from hirules.dimse.access import Access
 from hirules.dimse.options import Options
 from hirules.dimse.server import Gateway
 from hirules.model.decision import Decision
@@ -75,7 +77,7 @@ def ct(number: int, pixels: int = 1000) -> Dataset:
 class Upstream:
     """An archive of ``instances`` that remembers what reached it."""
 
-    def __init__(self, instances: list[Dataset] | None = None) -> None:
+    def __init__(self, instances: list[Dataset] | None = None, tls: ssl.SSLContext | None = None) -> None:
         self.instances = instances if instances is not None else [ct(1), ct(2), ct(3)]
         self.seen: list[str] = []
         self.messages: list[str] = []
@@ -97,7 +99,7 @@ class Upstream:
             (evt.EVT_C_GET, self._get),
             (evt.EVT_C_STORE, self._store),
         ]
-        self._server = entity.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
+        self._server = entity.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers, ssl_context=tls)
         assert self._server is not None
         assert self._server.socket is not None
         self.port = self._server.socket.getsockname()[1]
@@ -134,10 +136,10 @@ class Upstream:
 
 
 @contextmanager
-def gateway(gate: Gate, upstream: Upstream | int, **changes: Any) -> Iterator[tuple[Gateway, int]]:
+def gateway(gate: Gate, upstream: Upstream | int, access: Access | None = None, **changes: Any) -> Iterator[tuple[Gateway, int]]:
     port = upstream if isinstance(upstream, int) else upstream.port
     options = Options(ae_title="GATE", port=0, upstream_ae_title="PACS", upstream_host="127.0.0.1", upstream_port=port, artim_timeout=10.0, drain_timeout=0.1)
-    made = Gateway(gate, msgspec.structs.replace(options, **changes))
+    made = Gateway(gate, msgspec.structs.replace(options, **changes), access=access or Access())
     _, listening = made.start()
     try:
         yield made, listening

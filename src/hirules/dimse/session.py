@@ -120,7 +120,8 @@ class Session:
         except _NotMade as error:
             log.info("association %s: not made: %s", self._name, error)
             self._tally.rejected(error.cause)
-            if error.pdu:
+            if error.pdu or error.cause == "tls":
+                # an alert of TLS has been sent, and must not be lost either
                 Lane(self._client).finish(error.pdu)
                 drain(self._client, time.monotonic() + self._options.artim_timeout)
         except OSError as error:
