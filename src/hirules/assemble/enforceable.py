@@ -9,6 +9,9 @@ from hirules.model.vocabulary import Vocabulary
 from hirules.policy.ast import PolicySet, Position, Rule
 from hirules.policy.findings import Finding, ordered
 
+LOOKED_UP = frozenset({"c-get", "c-move", "n-get", "n-set", "n-action", "n-delete"})
+"""What these reach is asked of the upstream (``hirules.dimse.lookup``); the others name nothing that exists already, or come from it."""
+
 
 def not_enforceable(policies: PolicySet) -> tuple[Finding, ...]:
     """A finding for each rule, in force or in shadow, that the gateway could not carry out as it stands."""
@@ -16,14 +19,10 @@ def not_enforceable(policies: PolicySet) -> tuple[Finding, ...]:
 
 
 def _not_enforceable(rule: Rule, vocabulary: Vocabulary) -> Iterator[Finding]:
-    disclosed = sorted({"answer", "release"} & rule.on)
-    if disclosed:
-        yield _finding(rule, rule.position, f"`{disclosed[0]}`: what leaves is not decided in this version")
-        return
     dimse = sorted(action for action in rule.on if vocabulary.actions[action].service == "dimse")
     for path, position in paths_of(rule):
-        if path.root == "resource" and dimse:
-            yield _finding(rule, position, f"`{path}` for `{dimse[0]}`: nothing is looked up in the archive in this version")
+        if path.root == "resource" and (unknown := [action for action in dimse if action not in LOOKED_UP]):
+            yield _finding(rule, position, f"`{path}` for `{unknown[0]}`: what it reaches cannot be looked up")
         elif path.root == "instance" and "c-store" in rule.on:
             yield _finding(rule, position, f"`{path}` for `c-store`: what arrives is not read in this version")
 

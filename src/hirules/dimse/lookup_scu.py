@@ -122,6 +122,9 @@ class QueryAssociation:
             if not answer or answer[0] != A_ASSOCIATE_AC:
                 raise NotAnswered("the archive rejected the association" if answer else "the archive closed the connection")
             return cls(peer, decode_acceptance(answer, decode_request(request)))
+        except TimeoutError:
+            peer.close()
+            raise NotAnswered("the archive did not answer in time") from None
         except (OSError, TooLong, AssociationError) as error:
             peer.close()
             raise NotAnswered(f"the archive made no association ({type(error).__name__})") from None
