@@ -46,6 +46,8 @@ TESTED_WITH = {
     "policy/reasons.py": "policy/test_evaluate.py",
     "policy/shadow.py": "policy/test_evaluate.py",
     "policy/spelling.py": "policy/test_compile_literals.py",
+    "policy/suite.py": "policy/test_suite_read.py",
+    "policy/suite_reasons.py": "policy/test_suite_run.py",
     "policy/trace.py": "policy/test_evaluate.py",
     "policy/truth.py": "policy/test_conditions.py",
     "policy/verdict.py": "policy/test_evaluate.py",

@@ -16,9 +16,9 @@ from typing import Literal
 
 import msgspec
 
-from hirules.model.path import DATA_SETS, spell_name
+from hirules.model.path import DATA_SETS, is_keyword, spell_name
 from hirules.model.request import Request
-from hirules.model.scalars import Type, read
+from hirules.model.scalars import Type, is_tag, read
 from hirules.model.vocabulary import Vocabulary
 from hirules.policy.compile_source import Source
 from hirules.policy.document import MappingNode, Node, ScalarNode, SequenceNode
@@ -224,20 +224,12 @@ def _updates(source: Source, node: Node, files: Files) -> Mapping[str, object]:
 
 
 def _read_updates(source: Source, node: Node, parameter: Mapping[str, object], files: Files) -> Mapping[str, object]:
-    data = msgspec.json.encode(parameter) if _encodable(parameter) else b""
     try:
-        return files.read("update document", data, "")
-    except ValueError as error:
-        source.error(node, "test-file", f"no update document: {error}")
+        return files.read("update document", msgspec.json.encode(parameter), "")
+    except ValueError as error:  # one of its documents that is no UTF-8, too
+        why = "it is not UTF-8" if isinstance(error, UnicodeError) else str(error)
+        source.error(node, "test-file", f"no update document: {why}")
         return {}
-
-
-def _encodable(parameter: object) -> bool:
-    try:
-        msgspec.json.encode(parameter)
-    except (UnicodeEncodeError, msgspec.EncodeError):
-        return False
-    return True
 
 
 # Names.
@@ -266,7 +258,7 @@ class Names:
         shape = (action, _shape(values))
         paths = self._known.get(shape)
         if paths is None:
-            paths = self._known[shape] = tuple(self._strange(request_of(action, values)))
+            paths = self._known[shape] = (*self._strange(request_of(action, values)), *_strange_items("", values))
         for path in paths:
             self._unknown(source, part.node, path, action)
 
@@ -277,6 +269,22 @@ class Names:
         below = [f"{root}.{name}" for name in self._vocabulary.names_below(root, action) if "<" not in name]
         expected = "" if hint else listed(below) if path.count(".") == 1 and below else "a PS3.6 keyword"
         source.error(_locate(node, path), "unknown-attribute", f"`{path}` is no attribute of `{action}`", expected=expected, hint=hint)
+
+
+def _strange_items(prefix: str, value: object) -> Iterator[str]:
+    """The paths of what is no element in the items of sequences."""
+    if type(value) is not dict:
+        return
+    for key, below in value.items():
+        path = f"{prefix}.{key}" if prefix else key
+        if isinstance(below, list | tuple) and is_keyword(key):
+            for item in below:
+                if type(item) is dict:
+                    yield from (f"{path}[*].{spell_name(name)}" for name in item if not (is_keyword(name) or name.startswith("(") or is_tag(name)))
+                    yield from _strange_items(path + "[*]", item)
+        else:
+            for one in below if isinstance(below, list | tuple) else (below,):
+                yield from _strange_items(path, one)
 
 
 def _shape(value: object) -> object:

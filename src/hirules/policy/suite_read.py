@@ -209,9 +209,10 @@ class _FileReading:
         if given.on in ("", "?"):
             return []
         for part in given.parts:
-            self._names.check(self._source, part, given.on)
             if part.action and part.action != given.on:
                 self._source.error(part.node, "choice", f"the record is of `{part.action}`, and the test of `{given.on}`", expected=f"`on: {part.action}`")
+            else:
+                self._names.check(self._source, part, given.on)
         fields: dict[str, object] = {}
         for expect in given.expect:
             fields.update(self._expected(expect, given.on))
