@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -112,6 +113,22 @@ class Reloads(Protocol):
         """End it."""
 
 
+class Observer(Protocol):
+    """Counts, measures or traces what a gate does. What it raises is logged and changes nothing; it must not wait."""
+
+    def decided(self, decision: Decision, seconds: float) -> None:
+        """A request was decided and recorded, in so many seconds."""
+
+    def completed(self, decision: Decision, outcome: Mapping[str, object]) -> None:
+        """What became of it."""
+
+    def looked_up(self, answer: Answer) -> None:
+        """A look-up ended."""
+
+    def not_recorded(self) -> None:
+        """Something could not be written into the record."""
+
+
 class Gate:
     """Decides requests by one policy set and the plugins. Without a recorder nothing is recorded."""
 
@@ -140,12 +157,18 @@ class Gate:
         self._records = self._recorder.stores or self._plugins.listens
         self.reloader: Reloads | None = None
         """What puts changed policies into force, for a gate that reloads."""
+        self.observers: tuple[Observer, ...] = ()
         self._ids, self._numbers = uuid.uuid4().hex, itertools.count(1)
 
     @property
     def policies(self) -> PolicySet:
         """The policy set that decides now."""
         return self._edition.policies
+
+    @property
+    def votes(self) -> bool:
+        """Whether a plugin has a say in decisions."""
+        return self._votes
 
     def edition(self, policies: PolicySet, between: Callable[[], None] = nothing) -> Edition:
         """``policies`` made ready to decide; this is where a new set costs. ``between`` is called between small steps."""
@@ -162,6 +185,14 @@ class Gate:
 
     def check(self, request: Request, trace: Trace | None = None) -> Decision:
         """Decide ``request`` and record it. Whatever fails refuses; nothing is raised. ``trace`` collects the reasons."""
+        if not self.observers:
+            return self._check(request, trace)
+        begun = time.perf_counter()
+        decision = self._check(request, trace)
+        self._observed(lambda observer: observer.decided(decision, time.perf_counter() - begun))
+        return decision
+
+    def _check(self, request: Request, trace: Trace | None) -> Decision:
         asked = request if isinstance(request, Request) else Request("")
         number = asked.id or self._number()
         costs: list[LookupCost] = []
@@ -178,6 +209,12 @@ class Gate:
 
     def refuse(self, request: Request, status: Status, reason: str) -> Decision:
         """Record that ``request`` is refused before any rule: it could be read in two ways, or not at all. ``reason`` quotes no patient data."""
+        begun = time.perf_counter()
+        decision = self._refuse(request, status, reason)
+        self._observed(lambda observer: observer.decided(decision, time.perf_counter() - begun))
+        return decision
+
+    def _refuse(self, request: Request, status: Status, reason: str) -> Decision:
         given = request if isinstance(request, Request) else Request("")
         given = _identified(given, given.id or self._number())
         try:
@@ -194,9 +231,11 @@ class Gate:
         if effective.action in _CHANGING and effective.request.get("action") is None:
             # not the C-STORE of a C-GET, which goes to the client
             self._lookups.forget()
+        self._observed(lambda observer: observer.completed(decision, outcome))
         try:
             self._recorder.outcome(decision.id, outcome, datetime.now(UTC))
         except NotRecorded as error:
+            self._observed(lambda observer: observer.not_recorded())
             # the request has been carried out, so there is nothing left to refuse; the next one meets the same store and is
             _log.error("the outcome of request %s is not in the record: %s", decision.id, error)
 
@@ -207,6 +246,7 @@ class Gate:
         try:
             self._recorder.instance(decision.id, uid, datetime.now(UTC))
         except NotRecorded as error:
+            self._observed(lambda observer: observer.not_recorded())
             _log.error("request %s: an instance does not leave: %s", decision.id, error)
             return False
         return True
@@ -307,6 +347,7 @@ class Gate:
                 entities=None if answer.entities is None else len(answer.entities),
             )
         )  # fmt: skip
+        self._observed(lambda observer: observer.looked_up(answer))
         if answer.error is not None:
             errors.append(Error("gate" if answer.source == "lookup" else answer.source, f"the look-up failed: {answer.error}"))
 
@@ -320,6 +361,7 @@ class Gate:
     def _closed(self, request: Request, error: Exception) -> Decision:
         """The refusal of a request that could not be decided and recorded, with a record of as little as can fail."""
         if isinstance(error, NotRecorded):
+            self._observed(lambda observer: observer.not_recorded())
             why, source, detail = "the decision could not be recorded", "audit", str(error)
         else:
             why, source, detail = "the request could not be decided", "gate", told(error)
@@ -335,6 +377,13 @@ class Gate:
         except NotRecorded as again:
             _log.error("the refusal of request %s is not in the record: %s", request.id, again)
         return refusal
+
+    def _observed(self, tell: Callable[[Observer], None]) -> None:
+        for observer in self.observers:
+            try:
+                tell(observer)
+            except Exception as error:  # noqa: BLE001 - the decision stands, whoever counts it
+                _log.error("an observer of the gate failed: %s", told(error))
 
     def _tell(self, record: DecisionRecord) -> None:
         if self._plugins.listens:

@@ -40,8 +40,8 @@ def test_a_gateway_on_the_embedded_upstream_answers(tmp_path: Path) -> None:
 
 
 def test_it_does_not_start_on_what_it_cannot_enforce(tmp_path: Path) -> None:
-    policy = POLICY + "  - {id: leaving, on: release, deny: {}}\n"
-    with pytest.raises(hirules.PolicyError, match=r"p\.yaml:5:5: error\[not-enforceable\]: the gateway cannot enforce `p/leaving`"):
+    policy = POLICY + "  - {id: arriving, on: c-store, when: {instance.PatientID: A}, deny: {}}\n"
+    with pytest.raises(hirules.PolicyError, match=r"p\.yaml:5:\d+: error\[not-enforceable\]: the gateway cannot enforce `p/arriving`"):
         serving(_settings(tmp_path, policy))
 
 

@@ -13,6 +13,7 @@ from hirules.dimse.archive import Archive
 from hirules.dimse.lookup import Archives
 from hirules.dimse.options import Options
 from hirules.dimse.server import Gateway
+from hirules.facts.disclosed import Disclosed, disclosed
 from hirules.gate import Gate
 from hirules.policy.ast import PolicySet
 from hirules.policy.findings import Finding, PolicyError
@@ -58,6 +59,7 @@ def serving(settings: Settings, *, plugins: Iterable[str | object] = ()) -> Serv
         decide_suboperations=decides,
         decide_deliveries=_OfPolicies(gate, _decides_releases),
         record_instances=settings.audit is not None,
+        disclosed=_Disclosures(gate),
     )
     archives = Archives(options, settings.facts.deadline, connect=access.ask)
 
@@ -77,6 +79,27 @@ class _OfPolicies:
         if known[0] != policies.digest:
             known = self._known = (policies.digest, self._asked(policies))
         return known[1]
+
+
+class _Disclosures:
+    """What rules need of what leaves, by action and what asked; kept for a set."""
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+        self._known: tuple[str, dict[tuple[str, str], Disclosed]] = ("", {})
+
+    def __call__(self, action: str, asking: str) -> Disclosed:
+        policies, known = self._gate.policies, self._known
+        if known[0] != policies.digest:
+            known = self._known = (policies.digest, {})
+        found = known[1].get((action, asking))
+        if found is None:
+            found = disclosed(policies, action, asking)
+            if self._gate.votes:
+                # a plugin may look at all of it
+                found = msgspec.structs.replace(found, applies=True, whole=True)
+            known[1][action, asking] = found
+        return found
 
 
 def _narrows_stores(policies: PolicySet) -> bool:

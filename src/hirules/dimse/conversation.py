@@ -29,8 +29,11 @@ from hirules.dimse.message import (
 )
 from hirules.dimse.moves import Move
 from hirules.dimse.options import Options
+from hirules.dimse.outputs import Ruling
 from hirules.dimse.sop_classes import belongs
+from hirules.facts.disclosed import NOTHING, Disclosed
 from hirules.model.decision import Decision
+from hirules.model.request import Request
 from hirules.model.status import MISTYPED_ARGUMENT, NOT_AUTHORIZED, SOP_CLASS_NOT_SUPPORTED, UNRECOGNIZED_OPERATION
 
 PENDING: Final = frozenset({0xFF00, 0xFF01})
@@ -68,12 +71,27 @@ class Outstanding(msgspec.Struct):
     """The counts of the last pending response."""
     ledger: Ledger | None = None
     """Of a C-GET or a C-MOVE."""
+    asked: Request | None = None
+    """The request as it came, where what it brings may be decided."""
+    added: frozenset[int] = frozenset()
+    """Tags that only rules asked for."""
+    release: Decision | None = None
+    """Of a C-STORE: the decision on the instance."""
+    withheld: int = 0
+    """Matches that were left out."""
+
+    @property
+    def decisions(self) -> tuple[Decision, ...]:
+        """All whose outcome this request's is."""
+        return tuple(decision for decision in (self.decision, self.release) if decision is not None)
 
     def outcome(self, ended: str = "") -> Mapping[str, object]:
         """What completes the record; ``ended`` says why there is no final status."""
         found: dict[str, object] = {"Status": self.status, **self.counts, **self.told}
         if self.field == C_FIND_RQ:
             found["matches"] = self.matches
+            if self.withheld:
+                found["withheld"] = self.withheld
         if self.field == C_GET_RQ:
             found["instances"] = self.instances
         if self.field == C_MOVE_RQ and self.move is not None:
@@ -86,6 +104,12 @@ class Outstanding(msgspec.Struct):
 def too_large(command: Command) -> Mistake:
     """The refusal of a data set above its limit."""
     return Mistake(_TOO_LARGE.get(command.field, _RESOURCE_LIMITATION), "the data set is above the limit")
+
+
+def _number(command: Command) -> int:
+    number = command.values["MessageID"]
+    assert isinstance(number, int)
+    return number
 
 
 def stored(command: Command) -> int:
@@ -185,6 +209,37 @@ class Conversation:
             move.request = request
             self.numbers[move.number] = number
 
+    def noted(self, command: Command, ruling: Ruling) -> None:
+        """What the ruling says of what the request, which was registered, will bring."""
+        request = self.sent[_number(command)]
+        request.asked, request.added = ruling.asked, ruling.added
+
+    def brings(self, request: Outstanding) -> str:
+        """The action of an outstanding request, where what it brings can be decided; else empty."""
+        return request.decision.effective.action if request.decision is not None and request.asked is not None else ""
+
+    def disclosed(self, action: str, request: Outstanding) -> Disclosed:
+        """What rules need of a data set that ``request`` brings."""
+        asking = self.brings(request)
+        return self.options.disclosed(action, asking) if asking and self.options.disclosed is not None else NOTHING
+
+    def releasing(self, command: Command) -> Outstanding | None:
+        """The retrieve that a C-STORE is a sub-operation of."""
+        return self._retrieval() if self.from_upstream and command.field == C_STORE_RQ else None
+
+    def released(self, command: Command, decision: Decision | None) -> None:
+        """The instance of the C-STORE, which was registered, leaves by this decision."""
+        self.sent[_number(command)].release = decision
+
+    def withhold(self, request: Outstanding, command: Command, *, hidden: bool) -> None:
+        """The instance of ``command`` does not leave; its sender is told that it did."""
+        if request.ledger is not None:
+            uid = str(command.values.get("AffectedSOPInstanceUID", ""))
+            if hidden:
+                request.ledger.hidden(uid)
+            else:
+                request.ledger.dropped(uid)
+
     def restored(self, command: Command) -> Command:
         """A response under the message id of the sender of its request."""
         number = command.values.get("MessageIDBeingRespondedTo")
@@ -232,6 +287,8 @@ class Conversation:
             retrieval = self.other._retrieval()
             if retrieval is not None:
                 retrieval.instances += 1
+                if retrieval.ledger is not None:
+                    retrieval.ledger.delivered(str(values.get("AffectedSOPInstanceUID", "")))
         return True
 
     def not_cancellable(self, command: Command, context: int) -> str | None:

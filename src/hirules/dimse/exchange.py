@@ -2,11 +2,14 @@
 
     first fragment of a command set ─▶ IN_COMMAND ─▶ request?  HOLDING ─▶ decide ─▶ forward or answer
                                                   ├▶ C-STORE?  PASSING, decided at its first data fragment
+                                                  │            └▶ a rule for `release`? LOOKING ─▶ judge ─▶ PASSING, or SWALLOWING
                                                   ├▶ response? PASSING
+                                                  │            └▶ its data set is judged? HOLDING
                                                   └▶ refused?  SWALLOWING, answered when its data set is over
 
 Rule 1: nothing of a request is forwarded before it is decided.
-Rule 2: a mistake within one message is answered with a failure response. Only where it is not known
+Rule 2: nothing of a data set that a rule is to decide before it leaves is forwarded before that.
+Rule 3: a mistake within one message is answered with a failure response. Only where it is not known
         any more which bytes belong to what, or where nothing can be answered, the stream is broken.
 """
 
@@ -15,14 +18,18 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import Final
 
-from hirules.dimse.conversation import PENDING, Conversation, Mistake, Outstanding, stored, too_large
-from hirules.dimse.message import C_CANCEL_RQ, C_ECHO_RQ, C_MOVE_RQ, C_STORE_RQ, RESPONSE, Command, CommandError, parse_command
-from hirules.dimse.outputs import Answer, Buffer, Completed, Decide, Dropped, Forward, Message, Output, Refused, Ruling, Settle
-from hirules.dimse.pdu import INVALID_PARAMETER, message_pdus
-from hirules.dimse.response import response
-from hirules.model.status import PROCESSING_FAILURE
+import msgspec
 
-Outputs = Generator[Output, Ruling | None, None]
+from hirules.dimse.conversation import PENDING, Conversation, Mistake, Outstanding, stored, too_large
+from hirules.dimse.inspection import Inspection
+from hirules.dimse.message import C_CANCEL_RQ, C_ECHO_RQ, C_FIND_RQ, C_MOVE_RQ, C_STORE_RQ, N_GET_RQ, RESPONSE, Command, CommandError, parse_command
+from hirules.dimse.outputs import Answer, Buffer, Completed, Decide, Dropped, Forward, Judge, Judged, Message, Output, Refused, Ruling, Settle
+from hirules.dimse.pdu import HEADERS, INVALID_PARAMETER, LAST, P_DATA_TF, fragment_pdus, message_pdus
+from hirules.dimse.response import refused_response, response
+from hirules.facts.disclosed import NOTHING
+from hirules.model.status import NOT_AUTHORIZED, PROCESSING_FAILURE
+
+Outputs = Generator[Output, Ruling | Judged | None, None]
 
 IDLE: Final = 0
 """Between messages."""
@@ -33,6 +40,8 @@ PASSING: Final = 3
 """A data set is cut through; ``open`` once its first fragment was seen to belong to the command."""
 SWALLOWING: Final = 4
 """Data sets of refused messages; ``_owed`` of them are still to come."""
+LOOKING: Final = 5
+"""A C-STORE's data set is collected as far as rules need it."""
 
 _INTERLEAVED: Final = Mistake(PROCESSING_FAILURE, "messages are interleaved")
 _OTHER_CONTEXT: Final = Mistake(PROCESSING_FAILURE, "command and data set are on different contexts")
@@ -63,6 +72,10 @@ class Exchange:
         self._held = b""
         self._owed = 0
         self._finished: Outstanding | None = None
+        self._response_held: tuple[Command, Outstanding] | None = None
+        self._lost = False
+        """The data set of a response that is held is above its limit."""
+        self._inspection: Inspection | None = None
         # what waits to be told
         self._notices: list[Refused | Dropped] = []
         self._answers: list[tuple[bytes, Completed | None]] = []
@@ -74,6 +87,14 @@ class Exchange:
             self._command += fragment
             if len(self._command) > options.command_size:
                 raise Broken("a command set above the limit")
+        elif self.state == LOOKING:
+            assert self._inspection is not None
+            self._inspection.collect(fragment)
+        elif self.state == HOLDING and self._response_held is not None:
+            self._data += fragment
+            if self._lost or len(self._data) > options.data_set_size:
+                self._data.clear()
+                self._lost = True
         elif self.state == HOLDING:
             self._data += fragment
             assert self._request is not None
@@ -114,11 +135,16 @@ class Exchange:
         if self.state == IN_COMMAND:
             yield from self._command_complete(bytes(self._command))
         elif self.state == HOLDING:
-            assert self._request is not None
             self.state = IDLE
             data = bytes(self._data)
             self._data = bytearray()
-            yield from self._decide(self._request, data)
+            if self._response_held is not None:
+                yield from self._response_complete(*self._response_held, data)
+            else:
+                assert self._request is not None
+                yield from self._decide(self._request, data)
+        elif self.state == LOOKING:
+            yield from self.looked(0, last=True)
         elif self.state == PASSING:
             self.state, self.open = IDLE, False
             yield from self._finish()
@@ -187,16 +213,25 @@ class Exchange:
         self.conversation.register(command, self.context, ruling.decision)
         if ruling.move is not None or ruling.told:
             self.conversation.routed(command, ruling.move, ruling.told)
+        if ruling.asked is not None:
+            self.conversation.noted(command, ruling)
         self.pieces.append(message_pdus(self.context, ruling.command, ruling.data, self.conversation.max_length))
 
     def _open_data_set(self) -> Outputs:
         """The first fragment of a data set that is cut through: decide a C-STORE, then send its command."""
         if self._request is not None:
             command, ruling = self._request, Ruling(command=self._request.raw)
+            retrieval = self.conversation.releasing(command)
+            needed = NOTHING if retrieval is None else self.conversation.disclosed("release", retrieval)
             if self.conversation.decides(command):
-                ruling = yield from self._ask(command, None)
+                ruling = yield from self._ask(command, None, judged=needed.applies)
             if ruling.command is None:
                 self._swallow(1)
+                return
+            if retrieval is not None and needed.applies:
+                syntax = self.conversation.contexts[self.context].transfer_syntax or ""
+                self._inspection = Inspection(command, ruling, retrieval, syntax, needed.whole, self.conversation.options.data_set_size)
+                self.state = LOOKING
                 return
             self.conversation.register(command, self.context, ruling.decision)
             self._held = self._framed(ruling.command)
@@ -204,10 +239,65 @@ class Exchange:
         self.pieces.append(self._held)
         self.open = True
 
-    def _ask(self, command: Command, data: bytes | None) -> Generator[Output, Ruling | None, Ruling]:
+    @property
+    def looks(self) -> bool:
+        """What a rule needs of the data set has come."""
+        return self.state == LOOKING and self._inspection is not None and self._inspection.over
+
+    def looked(self, left: int, *, last: bool) -> Outputs:
+        """Judge the instance; ``left`` bytes of its fragment are still to come, and it is the ``last`` one."""
+        inspection, self._inspection = self._inspection, None
+        assert inspection is not None
+        command, ruling, retrieval = inspection.command, inspection.ruling, inspection.retrieval
+        conversation, complete = self.conversation, last and not left
+        assert retrieval.decision is not None
+        assert retrieval.asked is not None
+        assert ruling.command is not None
+        self._request = None
+        inspection.finish()
+        judged = yield from self._judge(
+            Judge(
+                "release", retrieval.decision, retrieval.asked, command, conversation.contexts[self.context], inspection.header, inspection.scan,
+                header=not inspection.is_all, mistake="the data set is malformed or above the limit" if inspection.failed else "",
+            )
+        )  # fmt: skip
+        if judged.data is None:
+            yield from self._withhold(inspection, judged, complete)
+            return
+        conversation.register(command, self.context, ruling.decision)
+        conversation.released(command, judged.decision)
+        self.state, self.open = (IDLE, False) if complete else (PASSING, True)
+        data = judged.data + inspection.rest
+        odd = data[len(data) & ~1 :] if left else b""
+        self.pieces.append(self._framed(ruling.command))
+        self.pieces.append(fragment_pdus(self.context, data[: len(data) - len(odd)], conversation.max_length, last=complete))
+        if left:
+            size = left + len(odd)
+            # the rest of the fragment is cut through as it comes
+            self.pieces.append(HEADERS.pack(P_DATA_TF, size + 6, size + 2, self.context, LAST if last else 0) + odd)
+
+    def _withhold(self, inspection: Inspection, judged: Judged, complete: bool) -> Outputs:
+        """The instance does not leave; whoever sends it is told that it did, so that it goes on."""
+        self.conversation.withhold(inspection.retrieval, inspection.command, hidden=judged.hidden)
+        decided = inspection.ruling.decision
+        completed = None if decided is None else Completed(decided, {"Status": 0, "ended": "withheld"})
+        self._answers.append((self._answer(response(inspection.command, 0)), completed))
+        if judged.decision is not None:
+            yield Completed(judged.decision, {"ended": "withheld", "of": inspection.retrieval.decision.id if inspection.retrieval.decision else ""})
+        self._swallow(0 if complete else 1)
+
+    def _judge(self, judge: Judge) -> Generator[Output, Ruling | Judged | None, Judged]:
         yield from self.flush()
-        ruling = yield Decide(self._message(command, data))
-        if ruling is None:
+        judged = yield judge
+        if not isinstance(judged, Judged):
+            raise TypeError("Judge takes a Judged")
+        return judged
+
+    def _ask(self, command: Command, data: bytes | None, *, judged: bool = False) -> Generator[Output, Ruling | Judged | None, Ruling]:
+        yield from self.flush()
+        message = self._message(command, data)
+        ruling = yield Decide(msgspec.structs.replace(message, judged=True) if judged else message)
+        if not isinstance(ruling, Ruling):
             raise TypeError("Decide takes a Ruling")
         if ruling.command is None:
             outcome = {"Status": ruling.status, **({"ended": ruling.why} if ruling.why else {})}
@@ -233,6 +323,15 @@ class Exchange:
         if request.move is not None and request.field == C_MOVE_RQ and command.values["Status"] not in PENDING:
             yield from self.flush()
             yield Settle(request.move, stored(command), self.conversation.options.settle_timeout)
+        if command.has_data_set and self._holds(command, request):
+            self.state, self._request, self._response_held, self._lost = HOLDING, None, (command, request), False
+            self._data.clear()
+            return
+        if request.ledger is not None and request.ledger.touched:
+            if command.values["Status"] not in PENDING:
+                yield from self._honest(command, request, None)
+                return
+            command = request.ledger.pending(command)
         if self.conversation.settle(command, request):
             self._finished = request
         if command.has_data_set:
@@ -240,6 +339,55 @@ class Exchange:
             return
         self.state = IDLE
         self.pieces.append(self._framed(command.raw))
+        yield from self._finish()
+
+    def _holds(self, command: Command, request: Outstanding) -> bool:
+        """Whether the data set of a response is changed, or decided before it leaves."""
+        if request.ledger is not None:
+            return request.ledger.touched and command.values["Status"] not in PENDING
+        if request.field == C_FIND_RQ and command.values["Status"] in PENDING:
+            return bool(request.added) or self.conversation.disclosed("answer", request).applies
+        return request.field == N_GET_RQ and (bool(request.added) or self.conversation.disclosed("release", request).applies)
+
+    def _response_complete(self, command: Command, request: Outstanding, data: bytes) -> Outputs:
+        """A response whose data set was held."""
+        self._response_held = None
+        if request.ledger is not None:
+            yield from self._honest(command, request, None if self._lost else data)
+            return
+        judged = Judged()
+        if self._lost:
+            yield from self.flush()
+            yield Dropped("the data set of a response is above the limit")
+        else:
+            assert request.decision is not None
+            assert request.asked is not None
+            action, context = "answer" if request.field == C_FIND_RQ else "release", self.conversation.contexts[self.context]
+            judged = yield from self._judge(Judge(action, request.decision, request.asked, command, context, data, added=request.added))
+        if judged.data is None and request.field == C_FIND_RQ:
+            request.withheld += 1
+        else:
+            command = command if judged.data is not None else refused_response(command, judged.status or NOT_AUTHORIZED)
+            if self.conversation.settle(command, request):
+                self._finished = request
+            self.pieces.append(message_pdus(self.context, command.raw, judged.data, self.conversation.max_length))
+        if judged.decision is not None:
+            yield from self.flush()
+            yield Completed(
+                judged.decision, {"ended": "left" if judged.data is not None else "withheld", "of": request.decision.id if request.decision else ""}
+            )
+        yield from self._finish()
+
+    def _honest(self, command: Command, request: Outstanding, data: bytes | None) -> Outputs:
+        """The final response to a retrieve of which instances were withheld."""
+        ledger = request.ledger
+        assert ledger is not None
+        identifier = ledger.identifier(data, self.conversation.contexts[self.context].transfer_syntax or "")
+        command = ledger.final(command)
+        if self.conversation.settle(command, request):
+            self._finished = request
+        self.state = IDLE
+        self.pieces.append(message_pdus(self.context, command.raw, identifier if command.has_data_set else None, self.conversation.max_length))
         yield from self._finish()
 
     def _cancel(self, command: Command) -> Outputs:
@@ -253,9 +401,10 @@ class Exchange:
     def _finish(self) -> Outputs:
         """The final response has gone through."""
         finished, self._finished = self._finished, None
-        if finished is not None and finished.decision is not None:
+        if finished is not None and finished.decisions:
             yield from self.flush()
-            yield Completed(finished.decision, finished.outcome())
+            for decision in finished.decisions:
+                yield Completed(decision, finished.outcome())
 
     # -- refusals ---------------------------------------------------------------------------------
 
@@ -274,7 +423,7 @@ class Exchange:
         if self.open or self._request is None:
             raise Broken(mistake.why)
         self._refuse(self._request, mistake)
-        self._request = None
+        self._request = self._inspection = None
         self._data.clear()
         self._swallow(1)
 

@@ -78,6 +78,8 @@ class Flow:
                         exchange.collect(view[position:stop])
                     self._pdv_left -= stop - position
                     position = stop
+                    if exchange.looks and (self._pdv_left or not self._last):
+                        yield from exchange.looked(self._pdv_left, last=self._last)
                     if self._pdv_left:
                         break
                     self._in_pdv = False

@@ -7,9 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from hirules.facts.disclosed import Disclosed
+
 if TYPE_CHECKING:
     Answer = bool | Callable[[], bool]
+    Disclosing = Callable[[str, str], Disclosed] | None
 else:
+    Disclosing = Any
     Answer = Any  # msgspec reads options from JSON, where there are no functions
 
 
@@ -78,6 +82,12 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     record_instances: bool = False
     """Each instance of a C-GET is in the record before it leaves."""
 
+    disclosed: Disclosing = None
+    """What rules for an `answer` or a `release` need of a data set that an action brings: ``disclosed("release", "c-get")``.
+
+    ``None``: there is no such rule. The function is asked for each data set: the policies may change.
+    """
+
     # where the instances of a C-MOVE go
     deliveries: Mapping[str, Destination] = {}
     """By move destination, in upper case; one that is not listed is direct, under its own title."""
@@ -106,7 +116,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     identifier_size: int = 1024 * 1024
     """Of a C-FIND, C-GET or C-MOVE, which is held until it is complete."""
     data_set_size: int = 64 * 1024 * 1024
-    """Of an N service, which is held too; a printed page is one."""
+    """Of an N service, which is held too; a printed page is one. And of what is held of an instance that is decided before it leaves."""
     pdu_length: int = 1 << 30
     """Of a P-DATA-TF PDU; they are cut through, not held."""
     associate_length: int = 1024 * 1024

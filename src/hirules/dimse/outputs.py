@@ -7,9 +7,11 @@ from collections.abc import Mapping
 import msgspec
 
 from hirules.dimse.association import Context
+from hirules.dimse.elements import Scan
 from hirules.dimse.message import Command
 from hirules.dimse.moves import Move
 from hirules.model.decision import Decision
+from hirules.model.request import Request
 
 Buffer = bytes | memoryview
 
@@ -25,6 +27,8 @@ class Message(msgspec.Struct, frozen=True):
     """A sub-operation of a permitted C-GET: a C-STORE of the upstream."""
     retrieve: Decision | None = None
     """The decision on that C-GET."""
+    judged: bool = False
+    """Its data set will be decided, too."""
 
     def __repr__(self) -> str:
         return f"Message({self.command!r}, context={self.context.id})"
@@ -45,6 +49,10 @@ class Ruling(msgspec.Struct, frozen=True):
     """The C-MOVE goes through under this one's number."""
     told: Mapping[str, object] = {}
     """What the outcome says beside status and counts."""
+    asked: Request | None = None
+    """The request as it came: for what it brings."""
+    added: frozenset[int] = frozenset()
+    """Top-level tags that only rules asked for: taken out of what leaves."""
 
     def __repr__(self) -> str:
         return f"Ruling({'forward' if self.command is not None else f'answer 0x{self.status:04X}'})"
@@ -76,6 +84,43 @@ class Decide(msgspec.Struct, frozen=True):
     """The driver replies with a :class:`Ruling`."""
 
     message: Message
+
+
+class Judge(msgspec.Struct, frozen=True):
+    """A data set is about to leave; the driver replies with :class:`Judged`.
+
+    ``action``   `release` or `answer`
+    ``decision`` ``asked``, ``added``: of the request that brings it, as in its :class:`Ruling`
+    ``header``   ``data`` is what lies before the pixels, found by ``scan``; else it is all of it
+    """
+
+    action: str
+    decision: Decision
+    asked: Request
+    command: Command
+    context: Context
+    data: bytes
+    scan: Scan | None = None
+    header: bool = False
+    added: frozenset[int] = frozenset()
+    mistake: str = ""
+    """Why nothing of it may leave, whatever rules say."""
+
+    def __repr__(self) -> str:
+        return f"Judge({self.action}, {len(self.data)} bytes)"
+
+
+class Judged(msgspec.Struct, frozen=True):
+    """``data`` leaves; ``None``: nothing does, and ``hidden`` says that it is not even counted."""
+
+    decision: Decision | None = None
+    data: bytes | None = None
+    hidden: bool = False
+    status: int = 0
+    """Of an N-GET that is not answered."""
+
+    def __repr__(self) -> str:
+        return f"Judged({'leaves' if self.data is not None else 'withheld'})"
 
 
 class Refused(msgspec.Struct, frozen=True):
@@ -121,4 +166,4 @@ class Ended(msgspec.Struct, frozen=True):
     how: str
 
 
-Output = Forward | Answer | Decide | Refused | Dropped | Completed | Settle | Abort | Ended
+Output = Forward | Answer | Decide | Judge | Refused | Dropped | Completed | Settle | Abort | Ended

@@ -50,6 +50,14 @@ def data_pdus(context: int, kind: int, data: bytes, max_length: int) -> Iterator
         yield data_pdu(context, kind | (LAST if at + size >= len(data) else 0), view[at : at + size])
 
 
+def fragment_pdus(context: int, data: bytes, max_length: int, *, last: bool) -> bytes:
+    """The next fragments of a data set, each of even length where ``data`` is (PS3.8 §E.2); ``last``: it ends with them."""
+    size = max(max_length or NO_LIMIT_LENGTH, 8) - PDV_HEADER_SIZE & ~1
+    view = memoryview(data)
+    ends = range(0, len(data) or last, size)
+    return b"".join(data_pdu(context, LAST if last and at + size >= len(data) else 0, view[at : at + size]) for at in ends)
+
+
 def message_pdus(context: int, command: bytes, data: bytes | None, max_length: int) -> bytes:
     """A whole message."""
     if data is None and len(command) + PDV_HEADER_SIZE <= (max_length or NO_LIMIT_LENGTH):

@@ -14,7 +14,7 @@ import time
 from collections.abc import Sequence
 
 from hirules.dimse.flow import Flow
-from hirules.dimse.outputs import Abort, Answer, Buffer, Completed, Decide, Dropped, Ended, Forward, Refused, Ruling, Settle
+from hirules.dimse.outputs import Abort, Answer, Buffer, Completed, Decide, Dropped, Ended, Forward, Judge, Judged, Refused, Ruling, Settle
 from hirules.dimse.pdu import abort_pdu
 from hirules.dimse.ruling import Desk
 from hirules.dimse.tally import Side
@@ -64,7 +64,7 @@ class Pump:
     def take(self, data: memoryview) -> None:
         """Feed ``data`` and do what comes of it."""
         outputs = self.flow.feed(data)
-        reply: Ruling | None = None
+        reply: Ruling | Judged | None = None
         while True:
             try:
                 output = outputs.send(reply)
@@ -76,6 +76,8 @@ class Pump:
                     self._forward(pieces, complete)
                 case Decide(message):
                     reply = self._desk.rule(message)
+                case Judge():
+                    reply = self._desk.judge(output)
                 case Answer(pdus):
                     with self.back.lock:
                         self.back.peer.sendall(pdus)

@@ -35,5 +35,5 @@ class Relay:
                 _, request = sent.popitem()
                 if request.move is not None:
                     request.move.close()
-                if request.decision is not None:
-                    yield Completed(request.decision, request.outcome(ended))
+                for decision in request.decisions:
+                    yield Completed(decision, request.outcome(ended))

@@ -57,6 +57,13 @@ def response(command: Command, status: int, comment: str = "", offending: Iterab
     return encode_command(values)
 
 
+def refused_response(command: Command, status: int) -> Command:
+    """The response ``command`` with this status instead, and nothing of what it brought."""
+    kept = ("CommandField", "MessageIDBeingRespondedTo", "AffectedSOPClassUID", "AffectedSOPInstanceUID")
+    values = {**{name: command.values[name] for name in kept if name in command.values}, "CommandDataSetType": NO_DATA_SET, "Status": status}
+    return Command(values, encode_command(values))
+
+
 def error_comment(text: str) -> str:
     """``text`` as an LO in the default character repertoire: one value, 64 characters at most (PS3.5 §6.2)."""
     plain = text.replace("\\", "/").encode("ascii", "replace").decode("ascii")

@@ -14,11 +14,15 @@ import msgspec
 
 from hirules.dimse.association import Association
 from hirules.dimse.destinations import Destinations, NotRouted
-from hirules.dimse.message import C_FIND_RQ, C_GET_RQ, C_MOVE_RQ, N_GET_RQ, Command
+from hirules.dimse.disclosing import asking_more
+from hirules.dimse.elements import Malformed
+from hirules.dimse.message import C_FIND_RQ, C_GET_RQ, C_MOVE_RQ, C_STORE_RQ, N_GET_RQ, Command
 from hirules.dimse.options import Options
-from hirules.dimse.outputs import Completed, Message, Refused, Ruling
+from hirules.dimse.outputs import Completed, Judge, Judged, Message, Refused, Ruling
+from hirules.dimse.release import HeaderView, Held, MatchView, carried_out, disclosure, header_of, held
 from hirules.dimse.response import response
 from hirules.dimse.translate import Refusal, associate_request, forward, request_of
+from hirules.model.dataset import DatasetView
 from hirules.model.decision import AssociateStatus, Decision
 from hirules.model.request import Lookup, Request, replaced
 from hirules.model.status import NOT_AUTHORIZED, PROCESSING_FAILURE, UNABLE_TO_PROCESS
@@ -78,7 +82,7 @@ class Desk:
         """Decide ``message``. Never raises: what cannot be decided is refused."""
         try:
             ruling = self._rule(message)
-            if message.retrieving and ruling.command is not None and not self._leaves(message.retrieve, message.command):
+            if message.retrieving and not message.judged and ruling.command is not None and not self._leaves(message.retrieve, message.command):
                 return self._answer(message.command, ruling.decision, PROCESSING_FAILURE, NOT_RECORDED)
             return ruling
         except Exception as error:  # noqa: BLE001 - whatever fails between the wire and the gate, the request is refused, not forwarded
@@ -114,9 +118,54 @@ class Desk:
             status = UNABLE_TO_PROCESS if command.field in _NO_MATCH and command.field != N_GET_RQ else PROCESSING_FAILURE
             why = "the rewritten request cannot be sent"
             return msgspec.structs.replace(self._answer(command, decision, status, why), why=why)
+        ruling = Ruling(decision=decision, command=changed.raw, data=data)
         if command.field == C_MOVE_RQ and self._destinations is not None:
-            return self._routed(command, changed, data, decision, self._destinations)
-        return Ruling(decision=decision, command=changed.raw, data=data)
+            ruling = self._routed(command, changed, data, decision, self._destinations)
+        if ruling.command is None or self._options.disclosed is None or message.from_upstream:
+            return ruling
+        return msgspec.structs.replace(asking_more(ruling, changed, context, self._options), asked=request)
+
+    def judge(self, judge: Judge) -> Judged:
+        """Decide what is about to leave. Never raises: what cannot be decided does not leave."""
+        try:
+            return self._judge(judge)
+        except Exception as error:  # noqa: BLE001 - as in `rule`
+            log.error("association %s: what leaves could not be decided: %s", self._association.calling_ae_title, place_of(error))
+            return Judged(status=PROCESSING_FAILURE)
+
+    def _judge(self, judge: Judge) -> Judged:
+        try:
+            came = self._came(judge)
+        except Malformed as error:
+            log.warning("association %s: what leaves is withheld: %s", self._association.calling_ae_title, error)
+            request = disclosure(judge.action, judge.decision, judge.asked, {})
+            return Judged(self._record(request, PROCESSING_FAILURE, str(error)), status=PROCESSING_FAILURE)
+        view: DatasetView = HeaderView(came.dataset) if judge.header else DatasetView(came.dataset)
+        if judge.action == "answer":
+            view = MatchView(came.dataset, self._options.lookup_kept)
+        decision = self._gate.check(disclosure(judge.action, judge.decision, judge.asked, view))
+        if not decision.allowed:
+            status = decision.status if isinstance(decision.status, int) and decision.status else NOT_AUTHORIZED
+            return Judged(decision, hidden=decision.no_match, status=NO_SUCH_OBJECT_INSTANCE if decision.no_match else status)
+        try:
+            data = carried_out(decision, came, view, judge.added)
+        except ValueError as error:
+            log.warning("association %s: a decision on what leaves cannot be carried out: %s", self._association.calling_ae_title, error)
+            return Judged(decision, status=PROCESSING_FAILURE)
+        if judge.command.field == C_STORE_RQ and not self._leaves(judge.decision, judge.command):
+            return Judged(decision, status=PROCESSING_FAILURE)
+        return Judged(decision, data)
+
+    def _came(self, judge: Judge) -> Held:
+        """What is to leave. Raises :class:`Malformed`."""
+        if judge.mistake:
+            raise Malformed(judge.mistake)
+        syntax = judge.context.transfer_syntax
+        if syntax is None:
+            raise Malformed("the presentation context was not accepted")
+        if judge.scan is not None:
+            return header_of(judge.data, judge.scan, syntax)
+        return held(judge.data, syntax, self._options.data_set_size)
 
     def _routed(self, command: Command, changed: Command, data: bytes | None, decision: Decision, destinations: Destinations) -> Ruling:
         """A permitted C-MOVE on the way that its destination has."""

@@ -65,9 +65,11 @@ def _excludes(test: Test, asking: str) -> bool:
         return False
     for check in test.checks:
         argument = check.argument
-        if check.operator in ("equals", "in") and isinstance(argument, Operands) and all(isinstance(operand, Value) for operand in argument.operands):
-            if asking not in {operand.value for operand in argument.operands if isinstance(operand, Value)}:
-                return True
+        if check.operator not in ("equals", "in") or not isinstance(argument, Operands):
+            continue
+        values = {operand.value for operand in argument.operands if isinstance(operand, Value)}
+        if len(values) == len(argument.operands) and asking not in values:
+            return True
     return False
 
 
