@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from pydicom.datadict import dictionary_VR
 from pydicom.dataset import Dataset
 from pynetdicom import AE, build_context, build_role, evt
 from pynetdicom.sop_class import (  # type: ignore[attr-defined]
@@ -119,6 +120,9 @@ class Program:
                 return
             match = Dataset()
             match.QueryRetrieveLevel, match.SOPInstanceUID = "IMAGE", instance.SOPInstanceUID
+            for element in event.identifier:
+                if element.tag in instance:
+                    match.add(instance[element.tag])
             yield 0xFF00, match
 
     def _get(self, event: Any, instances: list[Dataset]) -> Iterator[Any]:
@@ -145,7 +149,9 @@ class Program:
     def _n_get(self, event: Any) -> tuple[int, Dataset | None]:
         self.seen.append(("n-get", event.attribute_identifiers))
         answer = Dataset()
-        answer.PrinterStatus, answer.PrinterName = "NORMAL", "P"
+        for tag, value in ((0x21100010, "NORMAL"), (0x21100030, "P")):
+            if tag in (event.attribute_identifiers or [tag]):
+                answer.add_new(tag, dictionary_VR(tag), value)
         return 0, answer
 
     def _n_set(self, event: Any) -> tuple[int, Dataset | None]:

@@ -545,8 +545,7 @@ def test_another_version_of_pynetdicom_is_refused_by_name(tmp_path: Path, monkey
 @pytest.mark.parametrize(
     ("rule", "why"),
     [
-        ("{id: r, on: release, when: {instance.PatientID: VIP}, deny: {}}", "`p/r`: `release`"),
-        ("{id: r, on: answer, rewrite: [{remove: instance.PatientBirthDate}]}", "`p/r`: `answer`"),
+        ("{id: r, on: c-store, when: {instance.PatientID: VIP}, deny: {}}", "`p/r`: what arrives by `c-store`"),
         ("{id: r, on: c-store, mode: shadow, when: {instance.PatientID: VIP}, deny: {}}", "`p/r`: what arrives by `c-store`"),
     ],
 )
@@ -558,7 +557,7 @@ def test_a_rule_that_cannot_be_enforced_is_never_ignored(rule: str, why: str, tm
 
 def test_a_reloaded_rule_that_cannot_be_enforced_refuses(tmp_path: Path) -> None:
     record = Recorded(tmp_path)
-    later = Recorded(tmp_path / "later", "\n  - {id: r, on: release, when: {instance.PatientID: VIP}, deny: {}}\n")
+    later = Recorded(tmp_path / "later", "\n  - {id: r, on: c-store, when: {instance.PatientID: VIP}, deny: {}}\n")
     with guarded(record) as (port, program), client(port) as association:
         assert SERVICES["n-delete"](association, 1)[0][0].Status == 0
         record.gate.swap(record.gate.edition(later.gate.policies))

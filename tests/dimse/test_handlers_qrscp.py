@@ -17,7 +17,7 @@ import pytest
 from tests.dimse.guarded import HEAD
 from tests.dimse.peers import until
 from tests.peers.clients import Client, Run, matches, received
-from tests.peers.objects import OTHER_PATIENT, PATIENT, study_of
+from tests.peers.objects import OTHER_PATIENT, PATIENT, archive, study_of
 from tests.peers.process import HOST, Server, start
 from tests.peers.servers import echoes, fill
 
@@ -26,7 +26,7 @@ IMAGES, OTHERS = study_of(), study_of(OTHER_PATIENT, "CR")
 STUDY = ("QueryRetrieveLevel=STUDY", f"StudyInstanceUID={IMAGES[0].study}")
 FORBIDDEN = ("QueryRetrieveLevel=STUDY", f"StudyInstanceUID={OTHERS[0].study}")
 RULES = f"""
-  - {{id: all, on: [c-find, c-get, c-move, c-store], when: {{subject.ae_title: {{in: [CLIENT, FILLER]}}}}, allow: {{}}}}
+  - {{id: all, on: [c-find, c-get, c-move, c-store], when: {{subject.ae_title: {{in: [CLIENT, FILLER, NARROW]}}}}, allow: {{}}}}
   - id: study
     on: [c-get, c-move]
     when: {{request.Identifier.StudyInstanceUID: {{contains: "{OTHERS[0].study}"}}}}
@@ -37,6 +37,11 @@ RULES = f"""
     when: {{request.MoveDestination: OLD}}
     rewrite: [{{set: {{request.MoveDestination: SAFE}}}}]
   - {{id: dates, on: c-find, when: {{subject.ae_title: CLIENT}}, rewrite: [{{remove: request.Identifier.StudyDate}}]}}
+  - id: withheld
+    on: release
+    when: {{request.action: {{in: [c-get, c-move]}}, instance.SOPInstanceUID: "{IMAGES[0].uid}", subject.ae_title: NARROW}}
+    deny: {{}}
+  - {{id: mine, on: answer, when: {{instance.PatientID: "{PATIENT}", subject.ae_title: NARROW}}, deny: {{}}}}
   - {{id: outsider, on: associate, when: {{subject.ae_title: OUTSIDER}}, deny: {{reason: not known here}}}}
 """
 
@@ -146,6 +151,25 @@ def test_a_move_to_another_destination_than_the_client_said(client: Client, seco
     moved = client.move("OLD", *STUDY)
     assert (moved.status, clean(moved)) == (0, True)
     assert set(received(second_receiver.folder / "received")) == {image.uid for image in IMAGES}
+
+
+def test_what_may_not_leave_stays_while_the_rest_arrives(qrscp: Server, receiver: Server, tmp_path: Path) -> None:
+    narrow = Client("NARROW", qrscp.aet, qrscp.port, tmp_path)
+    others = {image.uid for image in IMAGES[1:]}
+    assert others
+    got = narrow.get(*STUDY)
+    assert (got.status, set(got.files)) == (0xB000, others)
+    # getscu 3.6.7 never reads the list of failed instances of a final response, whoever sends it, and then cannot release: that abort is its own
+    for image in (receiver.folder / "received").iterdir():
+        image.unlink()
+    moved = narrow.move("DEST", *STUDY)
+    assert (moved.status, set(received(receiver.folder / "received"))) == (0xB000, others)
+    assert "Abort" not in moved.text
+    # a query that does not ask for the patient is answered without that patient's studies
+    found = narrow.find("QueryRetrieveLevel=STUDY", "StudyInstanceUID")
+    assert (found.status, clean(found)) == (0, True)
+    assert OTHERS[0].study in {match.StudyInstanceUID for match in matches(found)}
+    assert not {image.study for image in archive() if image.patient == PATIENT} & {match.StudyInstanceUID for match in matches(found)}
 
 
 def test_a_key_that_is_taken_out_of_a_query_comes_back_from_nowhere(client: Client, qrscp: Server, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
     association ─▶ pynetdicom's own checks ─▶ decided ─▶ accepted
     request ─▶ read strictly ─▶ Desk (translate, gate, refuse) ─▶ pynetdicom's service class ─▶ the program's handler
                                                              └▶ answer, and the service class never hears of it
+    what the handler gives ─▶ ``hirules.dimse.handed``: each match, instance, attribute list is decided too
     response ─▶ counted, and in the record when it is the final one
 
 It is the gateway's desk: the same requests, the same refusals. The seam into pynetdicom is
@@ -22,6 +23,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, NamedTuple
+from weakref import WeakSet
 
 import msgspec
 from pynetdicom import evt
@@ -29,6 +31,7 @@ from pynetdicom import evt
 from hirules.dimse import pynetdicom_seam
 from hirules.dimse.association import Association, AssociationError, Context, UserIdentity, decode_request
 from hirules.dimse.conversation import CANCELLABLE, PENDING, Conversation, Mistake, Outstanding, too_large
+from hirules.dimse.handed import BRINGS, Handed
 from hirules.dimse.message import C_CANCEL_RQ, C_ECHO_RQ, C_GET_RQ, RESPONSE, Command, CommandError, parse_command
 from hirules.dimse.options import Options
 from hirules.dimse.outputs import Completed, Message, Refused, Ruling
@@ -37,7 +40,8 @@ from hirules.dimse.pynetdicom_seam import Received
 from hirules.dimse.response import response
 from hirules.dimse.ruling import REJECTED, Desk, Rejection, decide_association, place_of
 from hirules.dimse.tls import read_certificate
-from hirules.dimse.translate import SERVICES
+from hirules.dimse.translate import SERVICES, Refusal, request_of
+from hirules.facts.disclosed import Disclosed, disclosed
 from hirules.facts.reads import paths_of
 from hirules.gate import Gate
 from hirules.model.decision import AssociateStatus, Decision, Status
@@ -58,7 +62,19 @@ SubjectOf = Callable[[Any], Mapping[str, object]]
 
 _EVENTS: Mapping[str, str] = {f"EVT_{service.action.upper().replace('-', '_')}": service.action for service in SERVICES.values()}
 """The intervention events that are requests, and their actions."""
+FIELD_OF = {service.action: field for field, service in SERVICES.items()}
 _COUNTS = tuple(f"NumberOf{kind}Suboperations" for kind in ("Completed", "Failed", "Warning"))
+
+
+_GUARDED: WeakSet[Callable[..., Any]] = WeakSet()
+"""The handlers that :func:`guard` has made."""
+
+
+class _Allowed(msgspec.Struct, frozen=True):
+    """What goes with a decided request to its handler."""
+
+    action: str
+    handed: Handed | None
 
 
 class NotDecided(RuntimeError):
@@ -115,10 +131,13 @@ def _decided(event_name: str, handler: Callable[..., Any]) -> Callable[..., Any]
 
     @functools.wraps(handler)
     def decided(event: Any, *args: Any) -> Any:
-        if pynetdicom_seam.decided_as(event.request) != action:
+        allowed = pynetdicom_seam.marked(event.request)
+        if allowed is None or allowed.action != action:
             raise NotDecided(f"a request that was not decided as `{action}`")
-        return handler(event, *args)
+        result = handler(event, *args)
+        return result if allowed.handed is None else allowed.handed.over(result)
 
+    _GUARDED.add(decided)
     return decided
 
 
@@ -167,6 +186,8 @@ class Guarded:
         self._made: _Table | None = None
         self._making = threading.Lock()
         self._decision: Decision | None = None
+        self._handed: dict[int, Handed] = {}
+        """By message id, of the requests that are being carried out."""
         self.verified = False
         """The program's handler of ``EVT_USER_ID`` verified the user identity."""
 
@@ -262,7 +283,7 @@ class Guarded:
         choices = self._choices
         return Options(
             ae_title=ae_title, upstream_ae_title=peer, upstream_host=host, upstream_port=0, strict_identifier=choices.strict_identifier,
-            strict_status=choices.strict_status, preserve_ae_title_case=choices.preserve_ae_title_case,
+            strict_status=choices.strict_status, preserve_ae_title_case=choices.preserve_ae_title_case, decide_suboperations=True,
         )  # fmt: skip
 
     # -- its requests -----------------------------------------------------------------------------
@@ -317,12 +338,16 @@ class Guarded:
             if ruling.decision is not None:
                 desk.complete(Completed(ruling.decision, {"Status": ruling.status, **({"ended": ruling.why} if ruling.why else {})}))
             return
-        pynetdicom_seam.mark_decided(primitive, service.action)
+        handed = self._handed.get(_number(command))
+        pynetdicom_seam.mark(primitive, _Allowed(service.action, handed))
         conversation.register(command, context, ruling.decision)
         try:
             carry_out()
         finally:
             finished = conversation.sent.pop(_number(command))
+            self._handed.pop(_number(command), None)
+            if handed is not None:
+                finished.told = {**finished.told, **handed.told}
             if ruling.decision is not None:
                 desk.complete(Completed(ruling.decision, finished.outcome("" if finished.status is not None else "without a final response")))
 
@@ -334,12 +359,41 @@ class Guarded:
             pynetdicom_seam.rewrite(primitive, message.command.raw, ruling.command)
             if service.data_set is not None and ruling.data is not message.data:
                 setattr(primitive, service.data_set, BytesIO(ruling.data or b""))
+            if service.action in BRINGS and ruling.decision is not None:
+                self._hand_over(message, ruling.decision, primitive)
         except Exception as error:  # noqa: BLE001 - pynetdicom's setters; half of it may have been set, and nobody sees it
             why = "the rewritten request cannot be made"
             log.warning("association %s: %s: %s", self._association.name, why, place_of(error))
             answer = response(message.command, PROCESSING_FAILURE, why)
             return Ruling(decision=ruling.decision, answer=answer, status=PROCESSING_FAILURE, why=why)
         return ruling
+
+    def _hand_over(self, message: Message, decision: Decision, primitive: Any) -> None:
+        """Get ready to decide what the handler will give. Raises what stands in the way."""
+        assert self._agreed is not None
+        association, options = self._agreed
+        action = decision.effective.action
+        asked = request_of(message.command, message.data, message.context, association, message.from_upstream, options)
+        if isinstance(asked, Refusal):
+            raise NotDecided("a request that is refused")
+        handed = Handed(self._asking, decision, asked)
+        if handed.applies:
+            bound = self._association.get_handlers(getattr(evt, f"EVT_{action.upper().replace('-', '_')}"))
+            if bound[0] not in _GUARDED:
+                raise NotDecided("a handler that is not guarded")
+            handed.ask_more(primitive, message.context.transfer_syntax or "")
+        self._handed[_number(message.command)] = handed
+
+    def responding(self, primitive: Any, context: int) -> None:
+        """Make a response say what became of what was handed over."""
+        handed = self._handed.get(primitive.MessageIDBeingRespondedTo)
+        if handed is None or self._made is None or pynetdicom_seam.FIELDS.get(type(primitive).__name__) != FIELD_OF[handed.action]:
+            return
+        try:
+            handed.responding(primitive, self._made.requests.contexts[context].transfer_syntax or "")
+        except Exception as error:  # noqa: BLE001 - the response goes out, with no list of instances that may be hidden ones
+            log.error("association %s: the counts of a response are not those of what left: %s", self._association.name, place_of(error))
+            primitive.Identifier = None
 
     def responded(self, primitive: Any) -> None:
         """Take a response into account."""
@@ -372,21 +426,37 @@ class _Asking:
         self._guarded = guarded
         self._gate = gate
         self._seen: tuple[PolicySet, str] | None = None
+        self._disclosed: tuple[PolicySet, dict[tuple[str, str], Disclosed]] = gate.policies, {}
 
     def check(self, request: Request) -> Decision:
         """Decide and record."""
         request = self._guarded.known(request)
-        policies = self._gate.policies
-        if self._seen is None or self._seen[0] is not policies:
+        policies, seen = self._gate.policies, self._seen
+        if seen is None or seen[0] is not policies:
             # the gate may have reloaded since `guard`
-            self._seen = policies, _not_enforceable(policies)
-        if self._seen[1]:
+            seen = self._seen = policies, _not_enforceable(policies)
+        if seen[1]:
             return self._gate.refuse(request, default_status(request.action), "a rule that the guard cannot enforce")
         return self._gate.check(request)
 
     def refuse(self, request: Request, status: Status, reason: str) -> Decision:
         """Record a refusal before any rule."""
         return self._gate.refuse(self._guarded.known(request), status, reason)
+
+    def disclosed(self, action: str, asking: str) -> Disclosed:
+        """What the rules of the set that decides now need of a data set."""
+        policies = self._gate.policies
+        kept = self._disclosed
+        if kept[0] is not policies:
+            kept = self._disclosed = policies, {}
+        known = kept[1]
+        if (action, asking) not in known:
+            known[action, asking] = disclosed(policies, action, asking)
+        return known[action, asking]
+
+    def leaves(self, decision: Decision, uid: str) -> bool:
+        """Whether the instance is in the record; else it must not leave."""
+        return self._gate.leaves(decision, uid)
 
     def complete(self, decision: Decision, outcome: Mapping[str, object]) -> None:
         """Record how it ended."""
@@ -398,9 +468,6 @@ def _not_enforceable(policies: PolicySet) -> str:
     for rule in policies.rules:
         if rule.mode == "off":
             continue
-        disclosed = sorted({"answer", "release"} & rule.on)
-        if disclosed:
-            return f"the guard cannot enforce `{rule.id}`: `{disclosed[0]}` is not decided in this version; `mode: off` leaves the rule out"
         if "c-store" in rule.on and any(path.root == "instance" for path, _ in paths_of(rule)):
             return f"the guard cannot enforce `{rule.id}`: what arrives by `c-store` is not read in this version; `mode: off` leaves the rule out"
     return ""

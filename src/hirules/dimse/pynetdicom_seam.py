@@ -4,7 +4,7 @@
                    ─▶ acse.send_accept       asks ``Watch.rejection`` where pynetdicom itself is about to accept
     P-DATA         ─▶ dimse.receive_primitive  keeps the bytes of a request beside the primitive made of them
     request        ─▶ _serve_request, _c_store_scp  ask ``Watch.serve`` before a service class sees it
-    response       ─▶ dimse.send_msg         tells ``Watch.responded``
+    response       ─▶ dimse.send_msg         tells ``Watch.responding`` and ``Watch.responded``
 
 They are put on the association object itself, as its own attributes, and go with it. pynetdicom's events
 would not do: what an ``EVT_…`` notification raises is only logged, and a C-MOVE cannot be refused from its
@@ -91,8 +91,11 @@ class Watch(Protocol):
     def serve(self, received: Received | None, primitive: Primitive, context: int, carry_out: Callable[[], None], *, retrieving: bool) -> None:
         """Answer the request, or let pynetdicom carry it out. Never raises. Without ``received`` it is no request."""
 
+    def responding(self, primitive: Primitive, context: int) -> None:
+        """A response is about to be sent, and may be changed. Never raises."""
+
     def responded(self, primitive: Primitive) -> None:
-        """A response was sent. Never raises."""
+        """It was sent. Never raises."""
 
 
 def check_version() -> None:
@@ -124,13 +127,13 @@ def watch_of(association: Association) -> Any:
     return getattr(association, "_hirules_watch", None)
 
 
-def mark_decided(primitive: Primitive, action: str) -> None:
-    """The request is allowed, as ``action``."""
-    primitive._hirules_decided = action
+def mark(primitive: Primitive, decided: object) -> None:
+    """The request is allowed; ``decided`` goes with it to its handler."""
+    primitive._hirules_decided = decided
 
 
-def decided_as(primitive: Primitive) -> str | None:
-    """The action that the request was allowed as."""
+def marked(primitive: Primitive) -> Any:
+    """What was given to :func:`mark`; ``None`` without."""
     return getattr(primitive, "_hirules_decided", None)
 
 
@@ -246,8 +249,11 @@ def _watch_responses(dimse: Any, watch: Watch) -> None:
     send = dimse.send_msg
 
     def send_msg(primitive: Primitive, context: int) -> None:
+        answers = primitive.MessageIDBeingRespondedTo is not None
+        if answers:
+            watch.responding(primitive, context)
         send(primitive, context)
-        if primitive.MessageIDBeingRespondedTo is not None:
+        if answers:
             watch.responded(primitive)
 
     dimse.send_msg = send_msg
