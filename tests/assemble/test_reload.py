@@ -322,3 +322,19 @@ def test_embedders_opt_in(folder: Path) -> None:
     until(gate, lambda status: status.swapped is not None)
     assert find(gate, "OTHER").allowed
     gate.close()
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_a_process_that_froze_its_start_has_the_new_set_frozen_too(folder: Path, frozen: bool) -> None:
+    with reloading(folder) as gate:
+        first = gate.policies.digest
+        try:
+            if frozen:
+                gc.freeze()
+            before = gc.get_freeze_count()
+            (folder / "p.yaml").write_text(POLICY.replace("WARD", "OTHER"), encoding="utf-8")
+            until(gate, lambda status: status.digest != first)
+            assert find(gate, "OTHER").allowed
+            assert (gc.get_freeze_count() > before) is frozen
+        finally:
+            gc.unfreeze()

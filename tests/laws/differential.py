@@ -1,6 +1,9 @@
 """The indexed evaluator against the reference evaluator, on generated policy sets, requests and facts.
 
-    python -m tests.laws.differential --seconds 3600 [--seed N] [--rules N]
+    python -m tests.laws.differential --seconds 3600 [--seed N] [--rules N] [--keyed SHARE]
+
+A share of the sets is like those that the benchmarks load: many rules that are found by exact keys, globs, networks and lists, and
+little else. Requests come again, so that what is remembered is asked too.
 
 Every field of every decision must be equal, and so must what is still needed of the resource. A difference is printed with
 the seed of its set and the number of its request, and ends the run.
@@ -18,12 +21,13 @@ from datetime import datetime
 from typing import Any
 
 from hirules.model.reading import Unknown
-from hirules.model.request import Request
+from hirules.model.request import Request, replaced
 from hirules.policy.evaluate import Verdict, evaluate
 from hirules.policy.index import Index
 from hirules.policy.load import load_set
 from hirules.policy.needs import needs, needs_after
 
+KEYED_TITLES = tuple(f"{kind}_{number:02}" for kind in ("CT", "MR", "RES", "WS") for number in range(8))
 NOW = datetime.fromisoformat("2026-03-02T10:00:00+01:00")
 TITLES = ("PACS_MAIN", "PACS_DR", "RES_1", "RES_2", "WARD_1", "ward_1 ", "X")
 PLACES = ("OLDPACS", "PACS_MAIN", "DEST_1", "DEST_2", "dest_3", "NOWHERE")
@@ -140,26 +144,64 @@ class Generator:
             rule["valid"] = self.random.choice([{"from": "2026-03-02T10:00:00+01:00"}, {"until": "2026-03-02T10:00:00+01:00"}])
         return rule
 
-    def files(self, rules: int) -> dict[str, bytes]:
+    def keyed_rule(self, name: str) -> dict[str, Any]:
+        """A rule that is found by keys, now and then with something else in it."""
+        if self.chance(0.03):
+            return self.rule(name)
+        title = self.random.choice(KEYED_TITLES)
+        when: dict[str, Any] = {}
+        if not self.chance(0.05):
+            several = self.random.sample(KEYED_TITLES, 3)
+            when["subject.ae_title"] = self.random.choice([title, title, several, {"in": "$titles"}, {"in": "$keyed"}, {"glob": title[:3] + "*"}])
+        if self.chance(0.7):
+            when["request.Identifier.QueryRetrieveLevel"] = self.some(LEVELS)
+        if self.chance(0.15):
+            when["subject.address"] = self.random.choice([{"cidr": "10.1.0.0/16"}, {"cidr": ["10.1.2.0/24", "fd00::/8"]}, ["10.1.2.3", "fd00::1"]])
+        if self.chance(0.15):
+            when["request.Identifier.PatientID"] = self.random.choice([self.random.choice(PATIENTS[:4]), {"in": "$patients"}, {"glob": "P*"}, {"glob": "*3"}])
+        if self.chance(0.05):
+            when["request.Priority"] = self.random.choice([0, 1])
+        action = self.random.choices(QUERY_RETRIEVE, (3, 2, 5))[0]
+        if action == "c-move" and self.chance(0.6):
+            place = self.random.choice(KEYED_TITLES)
+            when["request.MoveDestination"] = self.random.choice(
+                [place, [place, "X"], {"glob": f"{place[:2]}*"}, {"glob": f"*{place[-2:]}"}, {"glob": "?*_0?"}]
+            )
+        kind: Any = self.random.choices(["allow", "deny", "audit"], (6, 3, 1))[0]
+        effect = self.random.choice([{"reason": "not agreed"}, {}]) if kind == "deny" else {}
+        rule = {"id": name, "on": action, kind: effect, "severity": self.random.choice(["low", "high"])}
+        rule |= {"when": when} if when else {}
+        rule |= {"mode": "shadow"} if self.chance(0.03) else {}
+        return rule
+
+    def files(self, rules: int, keyed: bool = False) -> dict[str, bytes]:
         """A set, as files of JSON, which is YAML; conditions that the language refuses are tried again by the caller."""
         lists = {
             "titles": list(TITLES[:4]),
             "places": list(PLACES[:3]),
             "patients": [*PATIENTS[:3], *(f"V{number}" for number in range(80))],
             "levels": ["STUDY", "SERIES"],
+            "keyed": [*KEYED_TITLES[::3], *(f"V{number}" for number in range(80))],
         }
         files = {"set.yaml": json.dumps({"hirules-set": 1, "combining": self.random.choice(["deny-unless-permit"] * 3 + ["permit-unless-deny"])}).encode()}
         for policy in ("one", "two"):
-            made = [self.rule(f"r{number}") for number in range(rules // 2)]
+            made = [self.keyed_rule(f"r{number}") if keyed else self.rule(f"r{number}") for number in range(rules // 2)]
             document: dict[str, Any] = {"hirules": 1, "policy": policy, "title": policy, "lists": lists, "rules": made}
-            named = [rule["id"] for rule in made if "allow" not in rule]
+            named = [rule for rule in made if "allow" not in rule]
             if named and self.chance(0.5):
+                of = self.some(tuple(named), 2)
                 document["exceptions"] = [{
-                    "id": "e", "of": self.some(tuple(named), 2), "when": {"subject.ae_title": self.random.choice(TITLES).strip()}, "reason": "ticket",
+                    "id": "e", "of": [rule["id"] for rule in of], "when": self.excepted(of), "reason": "ticket",
                     "approved_by": "office", "expires": self.random.choice(["2026-03-02T10:00:00+01:00", "2027-01-01T00:00:00Z"]),
                 }]  # fmt: skip
             files[f"{policy}.yaml"] = json.dumps(document).encode()
         return files
+
+    def excepted(self, rules: list[dict[str, Any]]) -> dict[str, Any]:
+        """What an exception of these rules asks for; of a resource only where all of them have one."""
+        retrieves = all(action in ("c-get", "c-move") for rule in rules for action in ([rule["on"]] if isinstance(rule["on"], str) else rule["on"]))
+        title = {"subject.ae_title": self.random.choice(TITLES).strip()}
+        return self.random.choice([title, {"resource.PatientID": "P1"}]) if retrieves else title
 
     # -- requests ----------------------------------------------------------------------------------
 
@@ -178,6 +220,8 @@ class Generator:
             found["StudyInstanceUID"] = self.random.choice([self.random.choice(UIDS), self.some(UIDS), ""])
         if self.chance(0.3):
             found["PatientName"] = ""
+        if self.chance(0.03):
+            found[self.random.choice(["(0010,0020)", "00100020", "(0008,0052)"])] = self.random.choice([*PATIENTS, *LEVELS])
         return found
 
     def entity(self) -> dict[str, Any]:
@@ -187,10 +231,10 @@ class Generator:
         }  # fmt: skip
         return {name: value for name, value in found.items() if not self.chance(0.1)}
 
-    def request(self) -> Request:
-        action = self.random.choice(ACTIONS)
+    def request(self, keyed: bool = False) -> Request:
+        action = self.random.choice(QUERY_RETRIEVE if keyed and not self.chance(0.05) else ACTIONS)
         subject = {
-            "ae_title": self.value(TITLES),
+            "ae_title": self.value(KEYED_TITLES if keyed else TITLES),
             "address": self.random.choice(ADDRESSES),
             "roles": self.random.choice([["nurse"], ["doctor", "admin"], None]),
         }
@@ -198,7 +242,7 @@ class Generator:
         if action in QUERY_RETRIEVE:
             fields = {"Identifier": self.identifier(), "Priority": self.random.choice([0, 1, "2", True])}
         if action == "c-move":
-            fields["MoveDestination"] = self.value(PLACES)
+            fields["MoveDestination"] = self.value(KEYED_TITLES if keyed else PLACES)
         if action == "n-get":
             fields["AttributeIdentifierList"] = self.random.choice([None, [], ["PrinterName"], ["PrinterName", "PrinterStatus"]])
         if action == "update-image-set-metadata":
@@ -207,7 +251,7 @@ class Generator:
                 "force": self.random.choice([True, False, None]),
             }
         resource = None
-        if action in ("c-get", "c-move", "update-image-set-metadata", "get-image-set") and self.chance(0.7):
+        if action in ("c-get", "c-move", "update-image-set-metadata", "get-image-set") and self.chance(0.1 if keyed else 0.7):
             resource = [self.entity() for _ in range(self.random.choice([0, 1, 1, 1, 2]))]
         after = [self.entity()] if self.chance(0.3) else None
         return Request(
@@ -220,15 +264,20 @@ VERDICTS = (Verdict(effect="allow", source="plugin:a"), Verdict(effect="deny", s
             Verdict(effect="rewrite", source="plugin:r", edits={"request.Priority": ("set", 2)}))  # fmt: skip
 
 
-def compare(seed: int, rules: int, requests: int) -> Iterator[str]:
+def compare(seed: int, rules: int, requests: int, keyed: float = 0.0) -> Iterator[str]:
     """A difference for each request of this seed on which the two evaluators disagree. Raises ``ValueError`` for a set that does not load."""
     generator = Generator(seed)
-    policies = load_set(generator.files(rules)).set
+    like_benchmarks = random.Random(f"keyed/{seed}").random() < keyed
+    policies = load_set(generator.files(rules, like_benchmarks)).set
     if policies is None:
         raise ValueError("the set does not load")
     index = Index(policies)
+    asked: list[Request] = []
     for number in range(requests):
-        request = generator.request()
+        # what came before comes again, as it is or with another number
+        again = replaced(generator.random.choice(asked), id=str(generator.random.randrange(50))) if asked and generator.chance(0.3) else None
+        request = again or generator.request(like_benchmarks)
+        asked.append(request)
         verdicts = [generator.random.choice(VERDICTS)] if request.action in ("c-move", "c-get") and generator.chance(0.05) else []
         expected, found = evaluate(policies, request, NOW, verdicts), index.decide(request, NOW, verdicts)
         for field in expected.__struct_fields__:
@@ -240,13 +289,13 @@ def compare(seed: int, rules: int, requests: int) -> Iterator[str]:
             yield f"seed {seed}, request {number}: another part of the resource is needed after rewriting"
 
 
-def run(seconds: float, seed: int, rules: int = 40, requests: int = 300) -> tuple[int, int]:
+def run(seconds: float, seed: int, rules: int = 40, requests: int = 300, keyed: float = 0.5) -> tuple[int, int]:
     """Decisions that were compared, and sets; raises ``AssertionError`` at the first difference."""
     until, decisions, sets = time.monotonic() + seconds, 0, 0
     while time.monotonic() < until:
         seed += 1
         try:
-            differences = list(compare(seed, rules, requests))
+            differences = list(compare(seed, rules, requests, keyed))
         except ValueError:
             continue
         assert not differences, "\n".join(differences[:5])
@@ -259,8 +308,9 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--rules", type=int, default=40, help="rules of a set")
+    parser.add_argument("--keyed", type=float, default=0.5, help="the share of sets that are like the benchmarks'")
     chosen = parser.parse_args()
-    decisions, sets = run(chosen.seconds, chosen.seed, chosen.rules)
+    decisions, sets = run(chosen.seconds, chosen.seed, chosen.rules, keyed=chosen.keyed)
     print(f"{decisions} decisions of {sets} policy sets: no difference")
     return 0
 

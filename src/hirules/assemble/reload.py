@@ -164,6 +164,9 @@ class Reloader:
         edition = self._gate.edition(policies, self._pace)
         self._pace.rest()
         self._retired.append(_Retired(self._gate.swap(edition)))
+        if gc.get_freeze_count():
+            # a process that keeps its start out of full collections, as `hirules serve` does, keeps the new set out of them too
+            gc.freeze()
         self._said(findings, swapped=datetime.now(UTC))
         _log.info("the policies were reloaded: %s decides", self._digest)
 

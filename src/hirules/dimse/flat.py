@@ -127,7 +127,7 @@ def _reach(model: Model, level: str) -> _Reach:
     return _Reach(above, own, level != "PATIENT", frozenset({*map(keyword_of, ALWAYS), *above, own}))
 
 
-_REACHES: Final[Mapping[tuple[str, str, object], _Reach]] = {
+_REACHES: Final[Mapping[tuple[str, object, object], _Reach]] = {
     (action, sop_class, level): _reach(model, level)
     for action, models in RETRIEVES.items()
     for sop_class, model in models.items()
@@ -144,14 +144,14 @@ def reach(action: str, sop_class: object, fields: Plain, *, strict: bool) -> tup
     if action == "c-find":
         model = QUERIES.get(str(sop_class))
         return (fields, ()) if model is None or level in model.levels else None
-    one = _REACHES.get((action, str(sop_class), level))
+    one = _REACHES.get((action, sop_class, level))
     if one is None:
         return None
     for key in one.above:
         if not _is_single(key, fields.get(key)):
             return None
     own = fields.get(one.own)
-    if not (_is_single(one.own, own) or (one.several and type(own) is list)):
+    if not ((one.several and own and type(own) is str) or _is_single(one.own, own) or (one.several and type(own) is list)):
         return None
     if fields.keys() <= one.allowed:
         return fields, ()

@@ -236,8 +236,7 @@ def _parameters(command: Command, options: Options) -> dict[str, object]:
     for name in _FRAMING:
         parameters.pop(name, None)
     for name in _AE_TITLES:
-        value = parameters.get(name)
-        if value is not None:
+        if (value := parameters.get(name)) is not None:
             parameters[name] = _title(str(value), options.preserve_ae_title_case)
     if not _TAGS.isdisjoint(parameters):
         for name in _TAGS & parameters.keys():
@@ -253,6 +252,8 @@ def _check_parameters(service: Service, command: Command) -> None:
         raise IdentifierError("the command has a parameter of another service", status=MISTYPED_ARGUMENT)
     for name in service.required:
         value = values.get(name)
+        if type(value) is int:
+            continue  # as most of them are
         if name == "MoveDestination":
             if not str(value or "").strip(" \0"):
                 raise IdentifierError("the move destination is missing", status=MOVE_DESTINATION_UNKNOWN)

@@ -95,6 +95,11 @@ def read(type_: Type, raw: object) -> Scalar:
     return _READERS[type_](raw)
 
 
+def reader_of(type_: Type) -> Callable[[object], Scalar]:
+    """What :func:`read` does for one type."""
+    return _READERS[type_]
+
+
 def literal(type_: Type, text: str) -> Scalar:
     """The source text of a policy's scalar as a canonical scalar. Raises ``ValueError``: what was expected."""
     if type_ in (Type.BINARY, Type.SEQUENCE):
@@ -124,6 +129,8 @@ _EXPECTED: Mapping[Type, str] = {
 
 
 def _string(raw: object) -> str:
+    if type(raw) is str:
+        return raw
     if isinstance(raw, bool):
         return "true" if raw else "false"
     if isinstance(raw, str | int | float | Decimal):
@@ -132,6 +139,8 @@ def _string(raw: object) -> str:
 
 
 def _text(raw: object) -> str:
+    if type(raw) is str:
+        return raw.strip(" \0")
     return _string(raw).strip(" \0")
 
 

@@ -41,6 +41,23 @@ def nothing() -> None:
     """What happens between the steps of a work that nobody runs beside."""
 
 
+class _Patterns:
+    """The patterns with one literal prefix, or suffix: the rules of those that match whatever follows, and the others with theirs."""
+
+    __slots__ = ("always", "others")
+
+    def __init__(self) -> None:
+        self.always = 0
+        self.others: dict[str, tuple[Matcher, int]] = {}
+
+    def matching(self, text: str) -> int:
+        bits = self.always
+        for matcher, rules in self.others.values():
+            if matcher(text):
+                bits |= rules
+        return bits
+
+
 class Bucket:
     """The rules that test one attribute. ``tested`` has their bits."""
 
@@ -48,10 +65,11 @@ class Bucket:
         self.path = path
         self.attribute = attribute
         self.tested = 0
+        self._is_address = attribute.type is Type.ADDRESS
         self._exact: dict[object, tuple[int, ...]] = {}
         self._lists: dict[frozenset[Scalar], int] = {}
-        self._prefixes: dict[int, dict[str, dict[str, tuple[Matcher, int]]]] = {}
-        self._suffixes: dict[int, dict[str, dict[str, tuple[Matcher, int]]]] = {}
+        self._prefixes: dict[int, dict[str, _Patterns]] = {}
+        self._suffixes: dict[int, dict[str, _Patterns]] = {}
         self._networks: dict[int, dict[int, dict[int, int]]] = {4: {}, 6: {}}
 
     def fill(self, checks: Iterable[tuple[int, Check]], between: Callable[[], None] = nothing) -> None:
@@ -107,7 +125,7 @@ class Bucket:
 
     def satisfied_by(self, value: object) -> int:
         """The same for one canonical value."""
-        if isinstance(value, IPv4Address):
+        if self._is_address and isinstance(value, IPv4Address):
             return self.satisfied_by_address(4, int(value))
         numbers = self._exact.get(value)
         bits = 0 if numbers is None else _bits(numbers)
@@ -115,8 +133,16 @@ class Bucket:
             if value in members:
                 bits |= rules
         if self._prefixes or self._suffixes:
-            bits |= self._matching(str(value))
-        if isinstance(value, IPv6Address):
+            text = str(value)
+            for length, prefixes in self._prefixes.items():
+                patterns = prefixes.get(text[:length])
+                if patterns is not None:
+                    bits |= patterns.matching(text) if patterns.others else patterns.always
+            for length, suffixes in self._suffixes.items():
+                patterns = suffixes.get(text[-length:])
+                if patterns is not None:
+                    bits |= patterns.matching(text)
+        if self._is_address and isinstance(value, IPv6Address):
             bits |= self.satisfied_by_address(6, int(value))
         return bits
 
@@ -135,21 +161,12 @@ class Bucket:
         prefix, matcher = _matcher(operator, pattern)
         suffix = _suffix(pattern) if operator == "glob" and not prefix else ""
         by_length = self._suffixes if suffix else self._prefixes
-        alike = by_length.setdefault(len(suffix or prefix), {}).setdefault(suffix or prefix, {})
-        known = alike.get(operator + pattern)
-        alike[operator + pattern] = (matcher, bit) if known is None else (known[0], known[1] | bit)
-
-    def _matching(self, text: str) -> int:
-        bits = 0
-        for length, prefixes in self._prefixes.items():
-            for matcher, rules in prefixes.get(text[:length], _NO_PATTERNS).values():
-                if matcher(text):
-                    bits |= rules
-        for length, suffixes in self._suffixes.items():
-            for matcher, rules in suffixes.get(text[-length:], _NO_PATTERNS).values():
-                if matcher(text):
-                    bits |= rules
-        return bits
+        alike = by_length.setdefault(len(suffix or prefix), {}).setdefault(suffix or prefix, _Patterns())
+        if matcher is _always:
+            alike.always |= bit
+        else:
+            known = alike.others.get(operator + pattern)
+            alike.others[operator + pattern] = (matcher, bit) if known is None else (known[0], known[1] | bit)
 
     def _add_network(self, text: str, bit: int) -> None:
         network = network_of(text)
@@ -158,9 +175,6 @@ class Bucket:
     def _add_host(self, version: int, host: int, address: int, bit: int) -> None:
         alike = self._networks[version].setdefault(host, {})
         alike[address >> host] = alike.get(address >> host, 0) | bit
-
-
-_NO_PATTERNS: dict[str, tuple[Matcher, int]] = {}
 
 
 def indexable(test: Test) -> Check | None:

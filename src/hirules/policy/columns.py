@@ -13,8 +13,7 @@ from zoneinfo import ZoneInfo
 
 from hirules.model.path import Path
 from hirules.model.request import Request
-from hirules.model.scalars import Type, dotted
-from hirules.model.scalars import read as canonical
+from hirules.model.scalars import Type, dotted, reader_of
 from hirules.model.vocabulary import Attribute
 from hirules.policy.ast import Check
 from hirules.policy.buckets import Bucket, nothing
@@ -36,7 +35,7 @@ ANY = entities_of(None, has_resource=False)[0]
 class Column:
     """``masks`` has what a text, or nothing at all, leaves of the rules; ``tested`` those that test the attribute."""
 
-    __slots__ = ("_bucket", "_has_resource", "_is_address", "_others", "_room", "_zone", "certain", "lazy", "masks", "source", "tested")
+    __slots__ = ("_bucket", "_canonical", "_has_resource", "_is_address", "_others", "_room", "_zone", "certain", "lazy", "masks", "source", "tested")
 
     def __init__(
         self,
@@ -54,6 +53,7 @@ class Column:
         self.tested = self._bucket.tested
         self._others = ((1 << rules) - 1) & ~self.tested
         self._is_address = attribute.type is Type.ADDRESS
+        self._canonical = reader_of(attribute.type)
         self._room = max(64, min(VALUES, _OCTETS * 8 // max(1, rules)))
         self.source = source_of(path, attribute.type)
         self.lazy = not SUBJECT <= self.source.place <= IDENTIFIER
@@ -63,7 +63,7 @@ class Column:
 
     def learn(self, raw: str | None, request: Request, now: datetime) -> int:
         """What is left where ``raw`` stands at the source; remembered."""
-        mask = None if raw is None else self._plain(raw)
+        mask = self._plain(raw) if raw else None
         if mask is None:
             mask = self.look(request, now)
         if len(self.masks) >= self._room:
@@ -91,7 +91,7 @@ class Column:
         if not raw.isascii() or "\\" in raw:
             return None
         try:
-            value = canonical(self._bucket.attribute.type, raw)
+            value = self._canonical(raw)
         except (ValueError, ArithmeticError):
             return None
         if value == "":

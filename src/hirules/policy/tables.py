@@ -41,7 +41,7 @@ class Table:
     ``allow``  of an action that only narrows: an allow rule for it in mode ``enforce``, where there is one
     """
 
-    __slots__ = ("_columns", "_entries", "_every", "_leaves", "_looked", "_members", "_operators", "_outcomes", "_room", "_sources", "allow", "known", "reader",
+    __slots__ = ("_columns", "_entries", "_every", "_leaves", "_looked", "_members", "_operators", "_outcomes", "_room", "_sources", "_unread", "allow", "known", "reader",
                  "spelled")  # fmt: skip
 
     def __init__(
@@ -70,6 +70,7 @@ class Table:
         """Their values are looked for only where a rule that is left tests them, and are no part of what is remembered."""
         sources = tuple(column.source for column in self._columns)
         self._sources = frozenset(sources)
+        self._unread = (None,) * len(sources)
         self.spelled = spelled_otherwise(sources)
         self.reader = reader_of((*sources, _BROUGHT) if action.name == "c-store" else sources)
         self.known: dict[Key, Decision] = {}
@@ -89,13 +90,11 @@ class Table:
         ``key`` is what ``reader`` reads of the request; without it the identifier is read only as far as rules that are left test it.
         """
         bits, doubt, follows = self._every, 0, key is not None
-        for number, column in enumerate(self._columns):
-            if key is not None:
-                raw = key[number]
-            elif bits & column.tested:
+        for column, raw in zip(self._columns, key or self._unread, strict=False):
+            if key is None:
+                if not bits & column.tested:
+                    continue
                 raw = column.source.raw(request)
-            else:
-                continue
             if raw is None or type(raw) is str:
                 mask = column.masks.get(raw)
                 if mask is None:
