@@ -13,15 +13,20 @@ from pynetdicom import AE
 from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind  # type: ignore[attr-defined]
 
 import hirules
+from hirules.assemble.enforceable import LOOKED_UP, not_enforceable
 from hirules.dimse.handlers import guard
+from hirules.dimse.lookup_query import ALWAYS_KEPT, level_of
 from hirules.dimse.pynetdicom_seam import SUPPORTED
 from hirules.hooks import spec
 from hirules.model.decision import Decision
 from hirules.model.request import Request
+from hirules.policy import load_set
+from hirules.settings import read_settings
 from tests.test_documentation import ROOT, blocks
 
 PLUGINS = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
 EMBEDDING = (ROOT / "docs" / "embedding.md").read_text(encoding="utf-8")
+LOOKUPS = (ROOT / "docs" / "lookups.md").read_text(encoding="utf-8")
 POLICY = """
 hirules: 1
 policy: p
@@ -101,3 +106,38 @@ def test_the_arguments_and_versions_of_the_page_are_those_of_the_guard() -> None
     shown = re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)
     assert shown == [name for name, parameter in inspect.signature(guard).parameters.items() if parameter.kind is parameter.KEYWORD_ONLY]
     assert f"{', '.join(SUPPORTED[:-1])} or {SUPPORTED[-1]}" in section
+
+
+def test_the_policy_of_the_look_ups_page_is_enforced(tmp_path: Path) -> None:
+    (text,) = blocks(LOOKUPS, "yaml policy")
+    policies = load_set({"research.yaml": text.encode()})
+    assert [found for found in policies.findings if found.is_error] == []
+    assert not_enforceable(policies.required()) == ()
+
+
+def test_the_configuration_of_the_look_ups_page_is_read(tmp_path: Path) -> None:
+    (text,) = blocks(LOOKUPS, "yaml configuration")
+    (tmp_path / "hirules.yaml").write_text(text, encoding="utf-8")
+    dimse = read_settings(tmp_path / "hirules.yaml").dimse
+    assert dimse is not None
+    named = set(re.findall(r"\blookup_\w+", LOOKUPS))
+    assert named == {name for name in dimse.__struct_fields__ if name.startswith("lookup_")}
+
+
+def test_the_levels_of_the_look_ups_page_are_those_of_the_queries() -> None:
+    rows = re.findall(r"^\| (`.*?`) \| (PATIENT|STUDY|SERIES|IMAGE) \|", LOOKUPS, re.MULTILINE)
+    shown = {name: level for names, level in rows for name in re.findall(r"`(\w+)`", names)}
+    assert len(shown) > 10
+    assert {name: level_of(name, "STUDY", patient_root=True) for name in shown} == shown
+
+
+def test_the_actions_of_the_look_ups_page_are_those_that_are_looked_up() -> None:
+    section = LOOKUPS.split("| action |")[1].split("\n\n")[0]
+    looked_up = {name for row in section.splitlines() if "nothing:" not in row for name in re.findall(r"`([cn]-\w+)`", row)}
+    assert looked_up == LOOKED_UP
+
+
+def test_the_zero_length_keys_of_the_look_ups_page_are_always_kept() -> None:
+    named = set(re.findall(r"\w+", LOOKUPS.split("must keep (")[1].split(")")[0]))
+    assert {"PatientID", "PatientName", "StudyDate", "StudyTime", "AccessionNumber", "StudyID", "Modality"} == named & set(ALWAYS_KEPT)
+    assert {name for name in ALWAYS_KEPT if name not in named} == {"StudyInstanceUID", "SeriesNumber", "SeriesInstanceUID", "InstanceNumber", "SOPInstanceUID"}

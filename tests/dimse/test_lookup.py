@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 import threading
 from collections.abc import Iterator, Mapping
@@ -10,6 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from hirules.dimse.archive import Archive as Embedded
 from hirules.dimse.lookup import Archives, nodes_of
 from hirules.dimse.lookup_scu import PATIENT_ROOT, STUDY_ROOT, Node
 from hirules.dimse.options import Upstream
@@ -19,6 +21,7 @@ from hirules.model.request import Request
 from tests.dimse.archives import GET_PATIENT_ROOT, Archive, archive, get, look_up, matches
 from tests.dimse.peers import until
 from tests.dimse.wire import association
+from tests.peers import objects
 
 Entity = dict[str, object]
 
@@ -289,3 +292,36 @@ def test_a_slow_archive_is_left_at_the_deadline_and_nothing_is_left_behind() -> 
         assert until(lambda: peer.open == 0)
         assert until(lambda: threading.active_count() <= before)
         archives.close()
+
+
+@pytest.fixture(scope="module")
+def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archive]:
+    """The embedded upstream, with the files of the other archives."""
+    folder = tmp_path_factory.mktemp("files")
+    for number, instance in enumerate(objects.archive()):
+        shutil.copy(instance.path, folder / f"{number}.dcm")
+    peer = Embedded(folder)
+    host, port = peer.start()
+    try:
+        yield Archive(Node("ARCHIVE", host, port))
+    finally:
+        peer.stop()
+
+
+def test_the_embedded_archive_answers_at_every_level(embedded: Archive) -> None:
+    instance = objects.study_of()[0]
+    study = {each.uid for each in objects.archive() if each.study == instance.study}
+    series = {each.uid for each in objects.archive() if each.series == instance.series}
+    names = {"StudyInstanceUID": instance.study, "SeriesInstanceUID": instance.series, "SOPInstanceUID": [instance.uid, "1.2.3"]}
+    needed = ("PatientID", "StudyDate", "Modality", "ModalitiesInStudy", "instance_count")
+    for level, keys, count in [("STUDY", 1, len(study)), ("SERIES", 2, len(series)), ("IMAGE", 3, 1)]:
+        found = look_up(embedded, get(QueryRetrieveLevel=level, **dict(list(names.items())[:keys])), *needed)
+        values: list[Any] = [found[0][name] for name in needed]
+        assert values == [instance.patient, "20010101", "CT", "CT", count]
+        assert found[1:] == [{}] * (level == "IMAGE")
+    studies = {each.study for each in objects.archive() if each.patient == instance.patient}
+    found = look_up(embedded, get(GET_PATIENT_ROOT, QueryRetrieveLevel="PATIENT", PatientID=instance.patient), "instance_count")
+    assert {entity["StudyInstanceUID"] for entity in found} == studies
+    assert [entity["PatientID"] for entity in look_up(embedded, Request("n-get", request={"RequestedSOPInstanceUID": instance.uid}), "PatientID")] == [
+        instance.patient
+    ]

@@ -25,6 +25,8 @@ from tests.peers.objects import FOLDER, OTHER_PATIENT, PATIENT, Instance, archiv
 from tests.peers.process import HOST, Server, listening, start
 
 MOST = 10
+CT = study_of()
+VIP = study_of(OTHER_PATIENT)
 POLICY = f"""\
 hirules: 1
 policy: research
@@ -47,12 +49,18 @@ rules:
     on: [c-get, c-move]
     when: {{resource.instance_count: {{gt: {MOST}}}}}
     deny: {{status: 0xA701, reason: too many instances at once}}
+  - id: merged
+    on: c-get
+    when: {{request.Identifier.StudyInstanceUID: {{contains: 1.2.3.1}}}}
+    rewrite: [{{set: {{request.Identifier.StudyInstanceUID: {CT[0].study}}}}}]
+  - id: wrongly-merged
+    on: c-get
+    when: {{request.Identifier.StudyInstanceUID: {{contains: 1.2.3.2}}}}
+    rewrite: [{{set: {{request.Identifier.StudyInstanceUID: {VIP[0].study}}}}}]
   - id: others
     on: [c-find, c-store]
     allow: {{}}
 """
-CT = study_of()
-VIP = study_of(OTHER_PATIENT)
 MANY = tuple(each for each in archive() if each.study == "1.3.6.1.4.1.5962.1.1.0.0.0.1196533885.18148.0.1")
 """MR, of several series."""
 assert len(MANY) > MOST
@@ -185,6 +193,13 @@ def test_a_study_that_is_not_there_is_unknown(client: Client, gateway: Server, r
 
 def test_what_names_the_patient_of_another_study_is_not_believed(client: Client) -> None:
     done = client.get(*keys("STUDY", VIP[0], patient=PATIENT), model="--patient")
+    assert (done.status, done.files) == (0xA702, {}), done.text
+
+
+def test_a_rewritten_request_is_decided_on_what_it_reaches_then(client: Client) -> None:
+    done = client.get("QueryRetrieveLevel=STUDY", "StudyInstanceUID=1.2.3.1")
+    assert (done.status, set(done.files)) == (0, uids(*CT)), done.text
+    done = client.get("QueryRetrieveLevel=STUDY", "StudyInstanceUID=1.2.3.2")
     assert (done.status, done.files) == (0xA702, {}), done.text
 
 
