@@ -531,17 +531,6 @@ def test_what_a_peer_asks_of_a_program_that_called_it_is_decided(tmp_path: Path)
 # -- starting -------------------------------------------------------------------------------------
 
 
-def test_the_versions_are_those_that_the_tests_run_with() -> None:
-    assert pynetdicom_seam.SUPPORTED == ("3.0.1", "3.0.3", "3.0.4")
-    pynetdicom_seam.check_version()
-
-
-def test_another_version_of_pynetdicom_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pynetdicom.__version__", "3.1.0")
-    with pytest.raises(pynetdicom_seam.UnsupportedVersion, match=r"the guard needs pynetdicom 3\.0\.1, 3\.0\.3 or 3\.0\.4, not 3\.1\.0"):
-        guard([], Recorded(tmp_path).gate)
-
-
 @pytest.mark.parametrize(
     ("rule", "why"),
     [

@@ -1,7 +1,7 @@
 """What a guarded handler hands over: each match, instance and attribute list is decided before it leaves.
 
-    identifier, attribute list ─▶ with what rules will read ─▶ handler ─▶ data set ─▶ disclosure ─▶ gate ─▶ leaves, changed or not
-                                                                                                       └▶ left out
+    handler ─▶ data set ─▶ disclosure ─▶ gate ─▶ leaves, changed or not
+                                              └▶ left out
     response of a retrieve ◀─ honest counts and status ◀─ what was left out
 
 The instances that do not leave are failed sub-operations: pynetdicom is given a data set that it cannot send. The data
@@ -17,18 +17,16 @@ from io import BytesIO
 from typing import Any, Protocol
 
 import msgspec
-from pydicom.datadict import dictionary_VR
 from pydicom.dataset import Dataset
 
 from hirules.dimse.conversation import PENDING
 from hirules.dimse.identifier import read, write
 from hirules.dimse.ledger import SOME_FAILED, UNABLE_TO_SEND, WITHHELD
-from hirules.dimse.lookup_query import keywords, level_of
-from hirules.dimse.release import disclosure, edited
+from hirules.dimse.release import MatchView, disclosure, edited
 from hirules.dimse.ruling import NO_SUCH_OBJECT_INSTANCE, SUCCESS, place_of
 from hirules.dimse.translate import same
 from hirules.facts.disclosed import Disclosed
-from hirules.model.dataset import DatasetView, element_of, tag_of
+from hirules.model.dataset import DatasetView, tag_of
 from hirules.model.decision import Decision
 from hirules.model.reading import Fields
 from hirules.model.request import Request
@@ -38,7 +36,6 @@ log = logging.getLogger("hirules.dimse")
 
 BRINGS = {"c-find": "answer", "c-get": "release", "c-move": "release", "n-get": "release"}
 """The action that each data set is which a service hands over."""
-_LEVELS = ("PATIENT", "STUDY", "SERIES", "IMAGE")
 _FAILED, _CAME = "NumberOfFailedSuboperations", ("NumberOfCompletedSuboperations", "NumberOfWarningSuboperations")
 
 
@@ -64,14 +61,14 @@ class Left(msgspec.Struct, frozen=True):
 
 
 class Handed:
-    """Of one allowed request: ``decision``, which came as ``asked``. Used by one thread."""
+    """Of one allowed request: ``decision``, which came as ``asked``; ``added`` are the tags that only rules asked for. Used by one thread."""
 
-    def __init__(self, asking: Asking, decision: Decision, asked: Request) -> None:
+    def __init__(self, asking: Asking, decision: Decision, asked: Request, added: frozenset[int] = frozenset()) -> None:
         self.action = decision.effective.action
         self._asking = asking
         self._decision = decision
         self._asked = asked
-        self._strip: frozenset[int] = frozenset()
+        self._strip = added
         self._dropped: set[str] = set()
         self._hidden: set[str] = set()
 
@@ -85,27 +82,7 @@ class Handed:
         """Whether a rule could change or refuse what is handed over."""
         return self._asking.disclosed(BRINGS[self.action], self.action).applies
 
-    # -- before the handler -----------------------------------------------------------------------
-
-    def ask_more(self, primitive: Any, transfer_syntax: str) -> None:
-        """Let the handler bring what rules will read; what only they asked for is taken out again. Raises ``ValueError``."""
-        needed = self._asking.disclosed(BRINGS[self.action], self.action)
-        names = keywords(needed.names)
-        if self.action == "c-find":
-            identifier = read(primitive.Identifier.getvalue(), transfer_syntax)
-            tags = _tags(name for name in names if _fits(name, identifier.get("QueryRetrieveLevel")))
-            self._strip = frozenset(tags - set(identifier.keys()))
-            for tag in self._strip:
-                identifier.add(element_of(tag, dictionary_VR(tag).split(" or ")[0], ""))
-            if self._strip:
-                primitive.Identifier = BytesIO(write(identifier, transfer_syntax))
-        elif self.action == "n-get" and primitive.AttributeIdentifierList:
-            listed = primitive.AttributeIdentifierList
-            wanted = list(listed) if isinstance(listed, list) else [listed]
-            self._strip = frozenset(_tags(names) - set(wanted))
-            primitive.AttributeIdentifierList = [*wanted, *sorted(self._strip)]
-
-    # -- after it ---------------------------------------------------------------------------------
+    # -- what the handler gave --------------------------------------------------------------------
 
     def over(self, result: Any) -> Any:
         """What the handler gave, decided."""
@@ -168,7 +145,7 @@ class Handed:
             return Left(hidden=False)
 
     def _allowed(self, dataset: Dataset) -> Dataset | Left:
-        view = DatasetView(dataset)
+        view = self._view(dataset)
         decision = self._asking.check(disclosure(BRINGS[self.action], self._decision, self._asked, view))
         if not decision.allowed:
             status = decision.status if isinstance(decision.status, int) and decision.status else NOT_AUTHORIZED
@@ -177,11 +154,14 @@ class Handed:
         if wanted is view or wanted is None:
             return dataset
         changed = copy.deepcopy(dataset)
-        edited(changed, DatasetView(changed), wanted)
+        edited(changed, self._view(changed), wanted)
         # INVARIANT: what leaves is what was decided
         if not _says(changed, view, wanted):
             raise ValueError("the rewritten data set is another than was decided")
         return changed
+
+    def _view(self, dataset: Dataset) -> DatasetView:
+        return MatchView(dataset, frozenset()) if self.action == "c-find" else DatasetView(dataset)
 
     def _stripped(self, leaving: Dataset, dataset: Dataset) -> Dataset:
         if not any(tag in leaving for tag in self._strip):
@@ -219,15 +199,6 @@ class Handed:
         dataset = Dataset()
         dataset.FailedSOPInstanceUIDList = uids
         return BytesIO(write(dataset, transfer_syntax)) if uids else None
-
-
-def _tags(names: Iterable[str]) -> frozenset[int]:
-    return frozenset(int(tag) for name in names if (tag := tag_of(name)) is not None)
-
-
-def _fits(name: str, level: object) -> bool:
-    """Whether a query at ``level`` may ask for it (PS3.4 §C.4.1.2.1); a worklist has no levels."""
-    return level not in _LEVELS or _LEVELS.index(level_of(name, str(level), patient_root=True)) <= _LEVELS.index(str(level))
 
 
 def _says(changed: Dataset, before: Fields, wanted: Fields) -> bool:

@@ -40,7 +40,7 @@ from hirules.dimse.pynetdicom_seam import Received
 from hirules.dimse.response import response
 from hirules.dimse.ruling import REJECTED, Desk, Rejection, decide_association, place_of
 from hirules.dimse.tls import read_certificate
-from hirules.dimse.translate import SERVICES, Refusal, request_of
+from hirules.dimse.translate import SERVICES
 from hirules.facts.disclosed import Disclosed, disclosed
 from hirules.facts.reads import paths_of
 from hirules.gate import Gate
@@ -284,6 +284,7 @@ class Guarded:
         return Options(
             ae_title=ae_title, upstream_ae_title=peer, upstream_host=host, upstream_port=0, strict_identifier=choices.strict_identifier,
             strict_status=choices.strict_status, preserve_ae_title_case=choices.preserve_ae_title_case, decide_suboperations=True,
+            disclosed=self._asking.disclosed,
         )  # fmt: skip
 
     # -- its requests -----------------------------------------------------------------------------
@@ -360,7 +361,7 @@ class Guarded:
             if service.data_set is not None and ruling.data is not message.data:
                 setattr(primitive, service.data_set, BytesIO(ruling.data or b""))
             if service.action in BRINGS and ruling.decision is not None:
-                self._hand_over(message, ruling.decision, primitive)
+                self._hand_over(message, ruling, ruling.decision)
         except Exception as error:  # noqa: BLE001 - pynetdicom's setters; half of it may have been set, and nobody sees it
             why = "the rewritten request cannot be made"
             log.warning("association %s: %s: %s", self._association.name, why, place_of(error))
@@ -368,20 +369,14 @@ class Guarded:
             return Ruling(decision=ruling.decision, answer=answer, status=PROCESSING_FAILURE, why=why)
         return ruling
 
-    def _hand_over(self, message: Message, decision: Decision, primitive: Any) -> None:
+    def _hand_over(self, message: Message, ruling: Ruling, decision: Decision) -> None:
         """Get ready to decide what the handler will give. Raises what stands in the way."""
-        assert self._agreed is not None
-        association, options = self._agreed
         action = decision.effective.action
-        asked = request_of(message.command, message.data, message.context, association, message.from_upstream, options)
-        if isinstance(asked, Refusal):
-            raise NotDecided("a request that is refused")
-        handed = Handed(self._asking, decision, asked)
+        handed = Handed(self._asking, decision, ruling.asked or decision.effective, ruling.added)
         if handed.applies:
             bound = self._association.get_handlers(getattr(evt, f"EVT_{action.upper().replace('-', '_')}"))
-            if bound[0] not in _GUARDED:
-                raise NotDecided("a handler that is not guarded")
-            handed.ask_more(primitive, message.context.transfer_syntax or "")
+            if bound[0] not in _GUARDED or ruling.asked is None:
+                raise NotDecided("what would be given could not be decided")
         self._handed[_number(message.command)] = handed
 
     def responding(self, primitive: Any, context: int) -> None:
