@@ -225,7 +225,7 @@ class Conversation:
 
     def releasing(self, command: Command) -> Outstanding | None:
         """The retrieve that a C-STORE is a sub-operation of."""
-        return self._retrieval() if self.from_upstream and command.field == C_STORE_RQ else None
+        return self._retrieval() if self.retrieving(command) else None
 
     def released(self, command: Command, decision: Decision | None) -> None:
         """The instance of the C-STORE, which was registered, leaves by this decision."""
@@ -239,6 +239,10 @@ class Conversation:
                 request.ledger.hidden(uid)
             else:
                 request.ledger.dropped(uid)
+        self.not_sent()
+
+    def not_sent(self) -> None:
+        """What was ruled on last does not go on."""
 
     def restored(self, command: Command) -> Command:
         """A response under the message id of the sender of its request."""

@@ -228,6 +228,8 @@ class Exchange:
             if ruling.command is None:
                 self._swallow(1)
                 return
+            # where it goes is known by now, and with it whose conversation it is
+            retrieval = self.conversation.releasing(command)
             if retrieval is not None and needed.applies:
                 syntax = self.conversation.contexts[self.context].transfer_syntax or ""
                 self._inspection = Inspection(command, ruling, retrieval, syntax, needed.whole, self.conversation.options.data_set_size)
