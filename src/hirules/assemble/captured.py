@@ -14,6 +14,7 @@ import msgspec
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.valuerep import VR
 
 from hirules.audit.record import DecisionRecord, decode
 from hirules.dimse.identifier import IdentifierError
@@ -29,6 +30,7 @@ from hirules.policy.suite_parts import FileKind, ReadFile
 
 _NOT_RECORDED = Unknown("the record does not show it")
 _HEX = re.compile(r"[0-9A-Fa-f]{8}")
+_VRS = frozenset(str(vr.value) for vr in VR if len(vr.value) == 2)
 _BLOBS = ("updatableAttributes", "removableAttributes")
 
 
@@ -73,14 +75,27 @@ def _from_json(data: bytes) -> Dataset:
         raise ValueError("it is no JSON") from None
     if isinstance(value, list) and len(value) == 1:
         value = value[0]  # a response of DICOMweb is an array
-    if not isinstance(value, dict) or not all(_HEX.fullmatch(key) and isinstance(element, dict) for key, element in value.items()):
-        raise ValueError("it is no DICOM JSON: one object, its keys tags of eight digits (PS3.18 §F.2)")
+    if not _is_dicom_json(value):
+        raise ValueError("it is no DICOM JSON: one object, its keys tags of eight digits, each with its `vr` (PS3.18 §F.2)")
     try:
         return Dataset.from_json(value, bulk_data_uri_handler=_bulk)
     except ValueError:
         raise
     except Exception as error:  # noqa: BLE001 - as above
         raise ValueError(f"pydicom raised {type(error).__name__}") from None
+
+
+def _is_dicom_json(value: object) -> bool:
+    """Whether it has the form of a data set, its items too: pydicom takes more."""
+    if not isinstance(value, dict):
+        return False
+    for key, element in value.items():
+        if not _HEX.fullmatch(key) or not isinstance(element, dict) or element.get("vr") not in _VRS:
+            return False
+        items = element.get("Value", []) if element["vr"] == "SQ" else []
+        if not isinstance(items, list) or not all(map(_is_dicom_json, items)):
+            return False
+    return True
 
 
 def _bulk(*_: Any) -> None:
@@ -93,7 +108,7 @@ def update_document(data: bytes) -> Mapping[str, object]:
     try:
         value = read_json(data)
     except JsonError as error:
-        raise ValueError(str(error)) from None
+        raise ValueError(f"it {error}") from None
     parameter = value if isinstance(value, dict) else {}
     if "revertToVersionId" not in parameter and "DICOMUpdates" not in parameter:
         parameter = {"DICOMUpdates": {"updatableAttributes": data}}

@@ -1,0 +1,97 @@
+"""Which folder is tested, and what keeps its tests from running."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hirules.assemble.suites import read_tests, set_of, sets_below
+from hirules.settings import Settings
+
+POLICY = "hirules: 1\npolicy: p\nrules:\n  - {id: r, on: c-find, when: {subject.ae_title: A}, allow: {}}\n"
+TEST = "hirules-test: 1\ntests:\n  - {name: t, on: c-find, subject: {ae_title: A}, expect: {decision: allow}}\n"
+
+
+def write(folder: Path, **files: str) -> Path:
+    """`a__b_yaml` is `a/b.yaml`."""
+    for name, text in files.items():
+        path = folder / (name.replace("__", "/").removesuffix("_yaml") + ".yaml")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return folder
+
+
+def test_a_set_with_its_tests(tmp_path: Path) -> None:
+    tested = read_tests(write(tmp_path, p_yaml=POLICY, p_test_yaml=TEST, more__q_test_yaml=TEST))
+    assert [suite.file for suite in tested.suites] == ["more/q_test.yaml", "p_test.yaml"]
+    assert not tested.findings
+    assert tested.runner(coverage=False).run(tested.suites[0].cases[0]).passed
+
+
+def test_only_the_files_that_are_wanted(tmp_path: Path) -> None:
+    write(tmp_path, p_yaml=POLICY, p_test_yaml=TEST, q_test_yaml="hirules-test: 2")
+    tested = read_tests(tmp_path, only={"p_test.yaml"})
+    assert [suite.file for suite in tested.suites] == ["p_test.yaml"]
+    assert not tested.findings
+    assert [found.file for found in read_tests(tmp_path).findings if found.is_error] == ["q_test.yaml"] * 2
+
+
+def test_a_set_with_an_error_runs_no_test(tmp_path: Path) -> None:
+    tested = read_tests(write(tmp_path, p_yaml=POLICY.replace("allow: {}", "alow: {}"), p_test_yaml=TEST))
+    assert tested.policies is None
+    assert any(found.is_error and found.file == "p.yaml" for found in tested.findings)
+
+
+def test_a_set_without_tests(tmp_path: Path) -> None:
+    assert [found.code for found in read_tests(write(tmp_path, p_yaml=POLICY)).findings] == ["no-test"]
+
+
+def test_what_is_no_folder(tmp_path: Path) -> None:
+    assert [found.code for found in read_tests(tmp_path / "none").findings] == ["unreadable"]
+
+
+def test_a_plugin_that_is_not_there(tmp_path: Path) -> None:
+    tested = read_tests(write(tmp_path, p_yaml=POLICY), settings=Settings(plugins=("nobody",)))
+    assert (tested.policies, [found.code for found in tested.findings]) == (None, ["plugin"])
+
+
+def test_what_a_set_requires(tmp_path: Path) -> None:
+    tested = read_tests(write(tmp_path, p_yaml=POLICY, p_test_yaml=TEST, set_yaml="hirules-set: 1\nrequires: [nobody]\n"))
+    assert (tested.policies, [found.code for found in tested.findings]) == (None, ["requirement"])
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({"set_yaml": "hirules-set: 1\n", "p_yaml": POLICY}, "."),
+        ({"p_yaml": POLICY}, "."),
+        ({"a__set_yaml": "hirules-set: 1\n", "a__p_yaml": POLICY}, "a"),
+        ({"p_yaml": "services: {}\n", "a__set_yaml": "hirules-set: 1\n", "a__b__set_yaml": "hirules-set: 1\n"}, "a"),
+    ],
+)
+def test_the_sets_below_a_folder(tmp_path: Path, files: dict[str, str], expected: str) -> None:
+    assert sets_below(write(tmp_path, **files)) == (tmp_path / expected,)
+
+
+def test_a_folder_of_several_sets(tmp_path: Path) -> None:
+    write(tmp_path, a__set_yaml="hirules-set: 1\n", b__set_yaml="hirules-set: 1\n")
+    assert sets_below(tmp_path) == (tmp_path / "a", tmp_path / "b")
+
+
+def test_a_folder_of_nothing_is_itself(tmp_path: Path) -> None:
+    assert sets_below(tmp_path) == (tmp_path,)
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({"p_yaml": POLICY, "t__x_test_yaml": TEST}, "."),
+        ({"set_yaml": "hirules-set: 1\n", "t__q_yaml": POLICY, "t__x_test_yaml": TEST}, "."),
+        ({"p_yaml": POLICY, "t__q_yaml": POLICY, "t__x_test_yaml": TEST}, "t"),
+        ({"docker-compose_yaml": "services: {}\n", "t__x_test_yaml": TEST}, "t"),
+    ],
+)
+def test_the_set_of_a_file_of_tests(tmp_path: Path, files: dict[str, str], expected: str) -> None:
+    write(tmp_path, **files)
+    assert set_of(tmp_path / "t" / "x_test.yaml") == tmp_path / expected
