@@ -13,7 +13,7 @@ from hirules.dimse.archive import Archive
 from hirules.dimse.lookup import Archives
 from hirules.dimse.options import Options
 from hirules.dimse.server import Gateway
-from hirules.facts.disclosed import Disclosed, disclosed
+from hirules.facts.disclosed import Disclosed, could_apply, disclosed
 from hirules.gate import Gate
 from hirules.policy.ast import PolicySet
 from hirules.policy.findings import Finding, PolicyError
@@ -108,8 +108,8 @@ def _narrows_stores(policies: PolicySet) -> bool:
 
 
 def _decides_releases(policies: PolicySet) -> bool:
-    """Whether a rule decides instances as they leave: then none may leave past the gateway."""
-    return any("release" in rule.on and rule.mode == "enforce" for rule in policies.rules)
+    """Whether a rule decides instances of a C-MOVE as they leave: then none may leave past the gateway."""
+    return any("release" in rule.on and rule.mode == "enforce" and could_apply(rule, "c-move") for rule in policies.rules)
 
 
 def _embedded(gate: Gate, folder: str, dimse: DimseSettings) -> tuple[Archive, str]:

@@ -18,7 +18,7 @@ import msgspec
 
 from hirules.dimse.acceptances import merged
 from hirules.dimse.association import Association, AssociationError, decode_acceptance
-from hirules.dimse.legs import DESTINATION_LOST, LOST, End, Leg, NoLeg, ToLegs, over
+from hirules.dimse.legs import DESTINATION_LOST, LOST, End, Leg, NoLeg, ToLegs
 from hirules.dimse.message import C_STORE_RQ, Command, encode_command, parse_command
 from hirules.dimse.moves import Move, Moves
 from hirules.dimse.negotiation import acceptance_downstream
@@ -216,7 +216,7 @@ class Delivery:
             leg.close(release=release)
             leg.asked.not_sent()
             while leg.asked.sent:
-                over(leg.asked.sent.popitem()[1])
+                leg.left(leg.asked.sent.popitem()[1], "the upstream is gone")
 
 
 class _Desk(Desk):

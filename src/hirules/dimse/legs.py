@@ -20,7 +20,7 @@ from hirules.dimse.message import C_STORE_RQ, Command
 from hirules.dimse.moves import Move
 from hirules.dimse.negotiation import CALLED
 from hirules.dimse.options import Destination, Options
-from hirules.dimse.outputs import Buffer, Ended
+from hirules.dimse.outputs import Buffer, Completed, Ended
 from hirules.dimse.pdu import (
     A_ABORT,
     A_ASSOCIATE_AC,
@@ -92,6 +92,15 @@ class Storing(Conversation):
         """The decision on that C-MOVE."""
         return self.coming.origin.decision if command.field == C_STORE_RQ and self.coming is not None else None
 
+    def releasing(self, command: Command) -> Outstanding | None:
+        """That C-MOVE."""
+        return self._retrieval() if command.field == C_STORE_RQ else None
+
+    def withhold(self, request: Outstanding, command: Command, *, hidden: bool) -> None:
+        """As for any conversation; the move goes on without it."""
+        super().withhold(request, command, hidden=hidden)
+        self.not_sent()
+
     def _retrieval(self) -> Outstanding | None:
         return self.coming.request if self.coming is not None else None
 
@@ -116,16 +125,20 @@ class Answering(Conversation):
         """As for any conversation."""
         final = super().settle(command, request)
         if final:
-            over(request)
+            over(request, str(command.values.get("AffectedSOPInstanceUID", "")))
         return final
 
 
-def over(request: Outstanding) -> None:
+def over(request: Outstanding, uid: str = "") -> None:
     """What was sent for a move was answered, or will not be any more."""
-    if request.field == C_STORE_RQ and request.move is not None:
-        status = request.status
-        # PS3.4 §B.2.3: success, and warnings, mean stored
-        request.move.end(stored=status is not None and (status == 0 or status >> 12 == 0xB))
+    if request.field != C_STORE_RQ or request.move is None:
+        return
+    status, moving = request.status, request.move.request
+    # PS3.4 §B.2.3: success, and warnings, mean stored
+    stored = status is not None and (status == 0 or status >> 12 == 0xB)
+    if stored and moving is not None and moving.ledger is not None:
+        moving.ledger.delivered(uid)
+    request.move.end(stored=stored)
 
 
 class Leg:
@@ -156,6 +169,7 @@ class Leg:
         answering = Answering(self.association, options, from_upstream=True)
         self.asked.other, answering.other = answering, self.asked
         self.flow = End(answering)
+        self._desk: Desk | None = None
         self._thread: threading.Thread | None = None
 
     def _associate(self, request: bytes) -> bytes:
@@ -172,6 +186,7 @@ class Leg:
 
     def start(self, upstream: Lane, desk: Desk) -> None:
         """Take what the destination answers to the upstream, on a thread of its own."""
+        self._desk = desk
         established(self.peer, self._options)
         pump = Pump("destination", self.peer, self.flow, upstream, self.lane, desk)
         self._thread = threading.Thread(target=self._run, args=(pump, upstream), name=f"from-destination {self.destination.ae_title}", daemon=True)
@@ -237,10 +252,18 @@ class Leg:
             while self.asked.sent:
                 number, request = self.asked.sent.popitem()
                 request.status = DESTINATION_LOST
-                over(request)
+                self.left(request, "the destination was lost")
                 command = Command({"CommandField": request.field, "MessageID": number}, b"")
                 answers.append(message_pdus(request.context, response(command, DESTINATION_LOST, LOST), None, self.association.requestor_max_length))
             return answers
+
+    def left(self, request: Outstanding, ended: str) -> None:
+        """It has no answer of the destination's any more."""
+        over(request)
+        if self._desk is None:
+            return  # nothing was sent before it was started
+        for decision in request.decisions:
+            self._desk.complete(Completed(decision, request.outcome(ended)))
 
     def close(self, *, release: bool) -> None:
         """End the association: released, or aborted. Waits for the thread, not for long."""

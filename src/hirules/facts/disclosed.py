@@ -37,7 +37,7 @@ NOTHING = Disclosed()
 
 def disclosed(policies: PolicySet, action: str, asking: str) -> Disclosed:
     """What the rules for ``action``, in force or in shadow, need where ``asking`` brought the data set about."""
-    rules = [rule for policy in policies.policies for rule in policy.rules if rule.mode != "off" and action in rule.on and _could_apply(rule, asking)]
+    rules = [rule for policy in policies.policies for rule in policy.rules if rule.mode != "off" and action in rule.on and could_apply(rule, asking)]
     elements = [path.elements for rule in rules for path, _ in paths_of(rule) if path.root == "instance"]
     return Disclosed(
         applies=bool(rules),
@@ -46,7 +46,7 @@ def disclosed(policies: PolicySet, action: str, asking: str) -> Disclosed:
     )
 
 
-def _could_apply(rule: Rule, asking: str) -> bool:
+def could_apply(rule: Rule, asking: str) -> bool:
     """Whether ``when`` does not exclude what asked. An allow rule counts in any case: that there is one changes what holds without it."""
     return rule.kind == "allow" or not any(_excludes(test, asking) for test in _needed(rule.when))
 
