@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -46,7 +47,7 @@ class Archive:
 
 
 @contextmanager
-def archive(answer: Answer, models: tuple[str, ...] = (PATIENT_ROOT, STUDY_ROOT)) -> Iterator[Archive]:
+def archive(answer: Answer, models: tuple[str, ...] = (PATIENT_ROOT, STUDY_ROOT), tls: ssl.SSLContext | None = None) -> Iterator[Archive]:
     """One that answers by ``answer`` until the end of the block."""
 
     def on_find(event: Any) -> Iterator[tuple[int, Dataset | None]]:
@@ -69,7 +70,7 @@ def archive(answer: Answer, models: tuple[str, ...] = (PATIENT_ROOT, STUDY_ROOT)
     for model in models:
         ae.add_supported_context(model)
     handlers = [(evt.EVT_C_FIND, on_find), (evt.EVT_ACCEPTED, on_open), (evt.EVT_RELEASED, on_end), (evt.EVT_ABORTED, on_end)]
-    server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)  # type: ignore[arg-type]
+    server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers, ssl_context=tls)  # type: ignore[arg-type]
     found = Archive(Node("PACS", "127.0.0.1", server.socket.getsockname()[1]))  # type: ignore[union-attr]
     try:
         yield found

@@ -312,7 +312,7 @@ def test_the_embedded_archive_answers_at_every_level(embedded: Archive) -> None:
     instance = objects.study_of()[0]
     study = {each.uid for each in objects.archive() if each.study == instance.study}
     series = {each.uid for each in objects.archive() if each.series == instance.series}
-    names = {"StudyInstanceUID": instance.study, "SeriesInstanceUID": instance.series, "SOPInstanceUID": [instance.uid, "1.2.3"]}
+    names: dict[str, Any] = {"StudyInstanceUID": instance.study, "SeriesInstanceUID": instance.series, "SOPInstanceUID": [instance.uid, "1.2.3"]}
     needed = ("PatientID", "StudyDate", "Modality", "ModalitiesInStudy", "instance_count")
     for level, keys, count in [("STUDY", 1, len(study)), ("SERIES", 2, len(series)), ("IMAGE", 3, 1)]:
         found = look_up(embedded, get(QueryRetrieveLevel=level, **dict(list(names.items())[:keys])), *needed)

@@ -1,16 +1,21 @@
 from __future__ import annotations
 
+import ssl
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
+from hirules.dimse.access import Access, UpstreamTls
 from hirules.dimse.lookup_pool import Pool
 from hirules.dimse.lookup_query import identifier
 from hirules.dimse.lookup_scu import STUDY_ROOT, Node, NotAnswered
+from hirules.dimse.tls import ClientTls, client_contexts
 from hirules.facts import LookupFailed
 from tests.dimse.archives import Archive, archive, matches
+from tests.dimse.certificates import Authority
 from tests.dimse.peers import until
 
 STUDY = {"QueryRetrieveLevel": "STUDY", "StudyInstanceUID": "1.2", "PatientID": "P1"}
@@ -120,3 +125,21 @@ def test_a_closed_pool_asks_nobody() -> None:
         assert until(lambda: peer.open == 0)
         with pytest.raises(LookupFailed, match="ending"):
             ask(pool, peer)
+
+
+def test_over_tls(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*authority.issue("archive"))
+    with archive(matches(STUDY), tls=context) as peer:
+        trusted = UpstreamTls(client_contexts(ClientTls(authorities=str(authority.file))), "localhost")
+        pool = Pool(idle=0.2, connect=Access(nodes={(peer.node.host, peer.node.port): trusted}).ask)
+        assert [len(ask(pool, peer)) for _ in range(5)] == [1] * 5
+        assert len(peer.titles) <= 2, "it is used again; what TLS itself sends once may look like an end"
+        assert until(lambda: peer.open == 0 and not threads())
+        stranger = UpstreamTls(client_contexts(ClientTls(authorities=str(authority.file))), "another.example")
+        wrong = Pool(connect=Access(nodes={(peer.node.host, peer.node.port): stranger}).ask)
+        with pytest.raises(NotAnswered, match="reached"):
+            ask(wrong, peer)
+        pool.close()
+        wrong.close()

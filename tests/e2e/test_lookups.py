@@ -14,7 +14,10 @@ import pytest
 from pydicom import Dataset
 from pynetdicom import AE
 from pynetdicom.sop_class import (  # type: ignore[attr-defined]
+    BasicGrayscalePrintManagementMeta,
     CTImageStorage,
+    Printer,
+    PrinterInstance,
     StudyRootQueryRetrieveInformationModelGet,
 )
 
@@ -67,10 +70,10 @@ assert len(MANY) > MOST
 
 
 @contextmanager
-def serving(folder: Path, upstream: Server, dimse: str = "", facts: str = "{}") -> Iterator[Server]:
+def serving(folder: Path, upstream: Server, dimse: str = "", facts: str = "{}", policy: str = POLICY) -> Iterator[Server]:
     """`hirules serve` with a configuration, listening."""
     (folder / "policies").mkdir(parents=True)
-    (folder / "policies" / "research.yaml").write_text(POLICY, encoding="utf-8")
+    (folder / "policies" / "research.yaml").write_text(policy, encoding="utf-8")
     configuration = folder / "hirules.yaml"
 
     def command(port: int) -> list[str | Path]:
@@ -297,6 +300,31 @@ def test_a_look_up_with_too_many_matches_is_unknown(stoppable: Server, tmp_path:
         done = client.get(*keys("STUDY", MANY[0]))  # dcmqrscp does not count: its instances are asked for
         assert (done.status, done.files) == (0xA702, {})
         assert "more than" in lookups(decisions(gateway)[-1])["error"]
+
+
+def test_what_no_query_answers_is_unknown(dcmprscp: Server, tmp_path: Path) -> None:
+    """A printer has no patients: whether this N-GET is about a VIP nobody knows."""
+    policy = """\
+hirules: 1
+policy: printing
+rules:
+  - {id: all, on: n-get, when: {subject.ae_title: {in: [WARD, RESEARCH]}}, allow: {}}
+  - {id: no-vip, on: n-get, when: {subject.ae_title: RESEARCH, resource.PatientID: VIP}, deny: {}}
+"""
+    with serving(tmp_path / "gateway", dcmprscp, policy=policy) as gateway:
+        statuses = {}
+        for title in ("WARD", "RESEARCH"):
+            entity = AE(title)
+            entity.add_requested_context(BasicGrayscalePrintManagementMeta)
+            association = entity.associate(HOST, gateway.port, ae_title=AET)
+            assert association.is_established
+            status, _ = association.send_n_get([], Printer, PrinterInstance, meta_uid=BasicGrayscalePrintManagementMeta)
+            statuses[title] = status.Status
+            association.release()
+        assert statuses == {"WARD": 0, "RESEARCH": 0x0124}
+        found: Any = [record["lookups"] for record in records(gateway) if record.get("action") == "n-get"]
+        assert [len(each) for each in found] == [0, 1]
+        assert found[1][0]["error"]
 
 
 def associated(gateway: Server) -> Any:
