@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
+from hirules.cli.requests import read_request
+from hirules.model.vocabulary import VOCABULARY
 from hirules.policy.findings import CODES, SILENCEABLE, Finding
 from hirules.policy.lint import lint
 from hirules.policy.load import load_set
@@ -59,7 +61,14 @@ def test_every_finding_can_be_silenced_with_a_reason(case: dict[str, Any]) -> No
     assert found(case["policy"].replace("policy: p\n", f"policy: p\n{silences}"), case.get("files")) == ()
 
 
-def test_a_second_list_of_the_same_kind_is_not_quoted() -> None:
+@pytest.mark.parametrize("case", [case for case in CASES if case["found"]], ids=[case["name"] for case in CASES if case["found"]])
+def test_every_example_is_a_request_that_can_be_decided(case: dict[str, Any]) -> None:
+    for one in found(case["policy"], case.get("files")):
+        if one.example:
+            assert read_request(one.example.encode(), VOCABULARY, json_only=True).action in case["policy"]
+
+
+def test_what_stands_in_a_list_file_is_not_quoted() -> None:
     """What stands in a list file may be about patients: no finding and no example holds it."""
     rules = "lists: {vip: {file: vip.txt}}\nrules:\n  - {id: r, on: c-find, when: {request.Identifier.PatientID: {in: $vip}}, deny: {}}\n"
     rules += "  - {id: s, on: c-find, when: {request.Identifier.PatientID: {in: $vip}}, deny: {}}\n"

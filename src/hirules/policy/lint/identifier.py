@@ -15,6 +15,7 @@ from hirules.model.scalars import Type
 from hirules.policy.ast import Rule
 from hirules.policy.derive import NO_KEYS
 from hirules.policy.index import Index
+from hirules.policy.lint.served import is_served
 from hirules.policy.lint.subject import Lint, Subject
 from hirules.policy.lint.terms import Literal, Term
 from hirules.policy.lint.witness import Found
@@ -24,6 +25,8 @@ _NAMING = frozenset({"equals", "in", "contains", "contains_any", "glob", "regex"
 _WILDCARDS = frozenset({Type.TEXT, Type.LONG_TEXT, Type.PERSON_NAME, Type.AE_TITLE})
 """Types whose keys may hold `*` and `?` (PS3.4 §C.2.2.2.4)."""
 _FEW = 8
+MOST_LOOKED_AT = 20_000
+"""Rules that decisions may look at, all together."""
 _ANOTHER = "1.2.826.0.1.3680043.9.1"
 
 
@@ -31,7 +34,7 @@ def lints(subject: Subject) -> Iterator[Lint]:
     """The findings of this family."""
     walks = _Walks(subject)
     for rule in subject.enforced:
-        if rule.kind == "deny" and not rule.on.isdisjoint(_QUERIES):
+        if rule.kind == "deny" and not rule.on.isdisjoint(_QUERIES) and walks.budget.left >= 0:
             yield from walks.round(rule)
 
 
@@ -42,6 +45,9 @@ class _Walks:
         self.subject = subject
         self._index: Index | None = None
         allows = [rule for rule in subject.enforced if rule.kind == "allow"]
+        # a decision looks at the rules that no index serves one by one
+        self.budget = subject.budget(MOST_LOOKED_AT, "denies that read the identifier and others")
+        self.costs = {action: 1 + sum(action in rule.on and not is_served(rule) for rule in subject.enforced) for action in _QUERIES}
         self.allows = {action: [rule for rule in allows if action in rule.on] for action in _QUERIES}
 
     @property
@@ -77,8 +83,9 @@ class _Walks:
             rest = tuple(other for other in term if other.name != one.name)
             for base in self._bases(action, rest):
                 for request in _walks(base.request, one, value):
-                    if self._goes_ahead(request, base, one, value):
-                        return Found(request, base.now)
+                    found = Found(request, base.now)
+                    if rule.id not in self.subject.decide([rule], found).by and self._goes_ahead(request, base, one, value):
+                        return found
         return None
 
     def _bases(self, action: str, rest: Term) -> Iterator[Found]:
@@ -92,6 +99,8 @@ class _Walks:
 
     def _goes_ahead(self, request: Request, base: Found, one: Literal, value: object) -> bool:
         """Whether the set lets the request and what it brings pass."""
+        if not self.budget.take(self.costs[request.action]):
+            return False
         decision = self.index.decide(request, base.now)
         if decision.by and not decision.allowed:
             return False

@@ -14,7 +14,7 @@ import msgspec
 
 from hirules.model.path import Name, Path
 from hirules.policy.ast import All as Every
-from hirules.policy.ast import Check, Condition, Edit, Flag, Not, Rewrite, Rule, Test
+from hirules.policy.ast import Check, Condition, Edit, Flag, Not, Position, Rewrite, Rule, Test
 from hirules.policy.lint.meeting import Meeting, named
 from hirules.policy.lint.subject import Lint, Subject, at, conditions_of
 from hirules.policy.lint.terms import Literal, Term
@@ -22,6 +22,8 @@ from hirules.policy.lint.witness import Found
 
 MOST_PAIRS = 20_000
 """Pairs of rules that are compared."""
+MOST_LOOKED_FOR = 1_500
+"""Pairs for which an example is looked for."""
 _ALL_MEET = frozenset({"add", "drop", "keep_only"})
 """Of one kind they unite or intersect, and never conflict at one place."""
 NAMING = frozenset({"equals", "in", "contains", "contains_any", "contains_all", "glob", "regex", "starts_with", "ends_with", "cidr"})
@@ -49,7 +51,7 @@ def _conflicts(subject: Subject, rules: Sequence[Rule]) -> Iterator[Lint]:
     for rule in rules:
         for edit in _edits(rule):
             by_head[edit.path.root, edit.path.steps[:1]].append((rule, edit))
-    pairs = subject.budget(MOST_PAIRS, "rewrite rules")
+    pairs, looked = subject.budget(MOST_PAIRS, "rewrite rules"), subject.budget(MOST_LOOKED_FOR, "rewrite rules")
     for together in by_head.values():
         meeting = Meeting(subject, (rule for rule, _ in together))
         for number, (rule, edit) in enumerate(together):
@@ -59,7 +61,11 @@ def _conflicts(subject: Subject, rules: Sequence[Rule]) -> Iterator[Lint]:
                     continue
                 if not pairs.take():
                     return
-                lint = None if _apart(subject, rule, earlier) else _conflict(subject, (rule, edit), (earlier, other))
+                if _apart(subject, rule, earlier):
+                    continue
+                if not looked.take():
+                    return
+                lint = _conflict(subject, (rule, edit), (earlier, other))
                 if lint is not None:
                     yield lint
                     break
@@ -138,7 +144,8 @@ def _denies(subject: Subject, rewriting: Sequence[Rule]) -> Iterator[Lint]:
             by_head[_head(edit.path)].append((rule, edit))
     meetings = {head: Meeting(subject, (rule for rule, _ in together)) for head, together in by_head.items()}
     pairs = subject.budget(MOST_PAIRS, "rewrite rules and denies")
-    past: set[tuple[str, str]] = set()
+    looked = subject.budget(MOST_LOOKED_FOR, "rewrite rules and denies")
+    said: set[Position] = set()
     for deny in subject.enforced:
         if deny.kind != "deny" or not subject.terms(deny):
             continue
@@ -146,14 +153,21 @@ def _denies(subject: Subject, rewriting: Sequence[Rule]) -> Iterator[Lint]:
             head = _head(test.path)
             for number in meetings[head].of(named(subject, deny)) if head in meetings else ():
                 rule, edit = by_head[head][number]
-                if not rule.on & deny.on or not _touches(edit.path, test.path):
+                if edit.position in said or not rule.on & deny.on or not _touches(edit.path, test.path):
                     continue
                 if not pairs.take():
                     return
-                lint = None if _apart(subject, rule, deny) else _seen(subject, deny, test, rule, edit)
-                if lint is not None and (rule.id, lint.finding.message) not in past:
-                    past.add((rule.id, lint.finding.message))
-                    yield lint
+                if _apart(subject, rule, deny):
+                    continue
+                if not looked.take():
+                    return
+                lint = _seen(subject, deny, test, rule, edit)
+                if lint is None:
+                    continue
+                yield lint
+                if lint.finding.code == "deny-reads-rewritten":
+                    break
+                said.add(edit.position)
 
 
 def _head(path: Path) -> str:
