@@ -7,6 +7,10 @@ from pathlib import Path
 import pytest
 
 from hirules.assemble.suites import read_tests, set_of, sets_below
+from hirules.hooks import hookimpl
+from hirules.model.actions import Action
+from hirules.model.request import Request
+from hirules.policy.verdict import Verdict
 from hirules.settings import Settings
 
 POLICY = "hirules: 1\npolicy: p\nrules:\n  - {id: r, on: c-find, when: {subject.ae_title: A}, allow: {}}\n"
@@ -79,8 +83,33 @@ def test_a_folder_of_several_sets(tmp_path: Path) -> None:
     assert sets_below(tmp_path) == (tmp_path / "a", tmp_path / "b")
 
 
-def test_a_folder_of_nothing_is_itself(tmp_path: Path) -> None:
-    assert sets_below(tmp_path) == (tmp_path,)
+def test_a_folder_without_policies_is_no_set(tmp_path: Path) -> None:
+    assert sets_below(write(tmp_path, t__x_test_yaml=TEST)) == ()
+
+
+class Curfew:
+    """A plugin with a verdict, an operator and an action."""
+
+    @hookimpl
+    def hirules_verdict(self, request: Request) -> Verdict | None:
+        return Verdict(effect="deny", reason="closed") if request.context["now"].hour >= 20 else None  # type: ignore[attr-defined]
+
+    @hookimpl
+    def hirules_actions(self) -> list[Action]:
+        return [Action("print", "added", "", "a film is about to be printed")]
+
+
+def test_what_plugins_add(tmp_path: Path) -> None:
+    tests = """hirules-test: 1
+now: 2026-03-02T10:00:00+01:00
+tests:
+  - {name: day, on: print, subject: {ae_title: A}, expect: {decision: allow}}
+  - {name: night, on: print, subject: {ae_title: A}, now: 2026-03-02T22:00:00+01:00, expect: {decision: deny, by: ["plugin:Curfew"], reason: closed}}
+"""
+    tested = read_tests(write(tmp_path, p_yaml=POLICY.replace("c-find", "print"), p_test_yaml=tests), plugins=[Curfew()])
+    assert not tested.findings
+    runner = tested.runner(coverage=True)
+    assert [runner.run(case).differences for case in tested.suites[0].cases] == [(), ()]
 
 
 @pytest.mark.parametrize(

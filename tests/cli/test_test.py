@@ -75,6 +75,13 @@ def test_a_folder_of_tests_inside_a_set(tmp_path: Path, capsys: pytest.CaptureFi
     assert capsys.readouterr().out == f"{folder}: 6 passed\n"
 
 
+def test_a_folder_inside_a_set_without_tests_is_a_failure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = write(tmp_path / "policies")
+    (folder / "data").mkdir()
+    assert main(["test", str(folder / "data")]) == 1
+    assert "error[no-test]: there is no test" in capsys.readouterr().out
+
+
 def test_a_folder_of_sets(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("one", "two"):
         (write(tmp_path / name) / "set.yaml").write_text("hirules-set: 1\n", encoding="utf-8")

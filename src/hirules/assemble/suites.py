@@ -63,8 +63,8 @@ def read_tests(folder: Path, *, only: Collection[str] | None = None, settings: S
         return Tested(folder, None, (), ordered(findings))
     wanted = {name: data for name, data in tests.items() if only is None or name in only}
     suites, said = _read(loaded.set, wanted, others, language)
-    if not tests:
-        said.append(Finding(".", 1, 1, "no-test", "the set has no test", expected=f"a file that ends in `{TEST_SUFFIX}`"))
+    if not wanted:
+        said.append(Finding(".", 1, 1, "no-test", "the set has no test" if not tests else "there is no test", expected=f"a file that ends in `{TEST_SUFFIX}`"))
     # what is to be said about the policies themselves is `check`'s: here only what keeps tests from running
     return Tested(folder, loaded.set, suites, ordered(said), language)
 
@@ -93,12 +93,11 @@ def _read(policies: PolicySet, tests: dict[str, bytes], others: dict[str, bytes]
 
 
 def sets_below(path: Path) -> tuple[Path, ...]:
-    """The sets that a folder stands for: itself, or where it is none the nearest ones below it that have a `set.yaml`."""
+    """The sets that a folder stands for: itself, or where it is none the nearest ones below it that have a `set.yaml`; none of either: nothing."""
     if (path / SET_FILE).is_file() or any(_is_policy(file) for file in _yaml(path)):
         return (path,)
     found = sorted({file.parent for file in path.rglob(SET_FILE)})
-    outermost = [folder for folder in found if not any(other in folder.parents for other in found)]
-    return tuple(outermost) or (path,)
+    return tuple(folder for folder in found if not any(other in folder.parents for other in found))
 
 
 def set_of(file: Path) -> Path:

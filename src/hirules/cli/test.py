@@ -107,16 +107,18 @@ def _sets(paths: Sequence[Path], settings: Settings) -> Iterator[Tested]:
 
 
 def _named(path: Path) -> Iterator[tuple[Path, set[str] | None]]:
+    """The sets that a path stands for, with the files of tests in it that are meant; ``None``: all."""
     if path.is_file():
         folder = set_of(path.absolute())
         yield _relative(folder), {path.absolute().relative_to(folder).as_posix()}
         return
-    for folder in sets_below(path):
-        upward = set_of(folder.absolute() / TEST_SUFFIX)
-        if upward == folder.absolute() or any(folder.glob("*.yaml")) is False:
-            yield folder, None
-        else:  # a folder of tests inside a set
-            yield _relative(upward), {file.absolute().relative_to(upward).as_posix() for file in folder.rglob(f"*{TEST_SUFFIX}")}
+    upward = set_of(path.absolute() / TEST_SUFFIX)
+    if sets := sets_below(path):
+        yield from ((folder, None) for folder in sets)
+    elif upward == path.absolute():
+        yield path, None
+    else:  # a folder of tests inside a set
+        yield _relative(upward), {file.absolute().relative_to(upward).as_posix() for file in path.rglob(f"*{TEST_SUFFIX}")}
 
 
 def _relative(folder: Path) -> Path:

@@ -185,13 +185,18 @@ def _file(source: Source, node: ScalarNode, kind: FileKind, files: Files, record
 def _record(source: Source, node: MappingNode, files: Files) -> Part:
     """`{file: record.json}`, with `id` where the file holds several: the request of an audit record."""
     source.keys(node, "a captured audit record", ("file", "id"))
-    name, wanted = node.get("file"), node.get("id")
-    scalar = None if name is None else source.scalar(name, "`file`", "the name of a file")
-    if scalar is None:
+    name = _text_at(source, node, "file")
+    wanted = _text_at(source, node, "id")
+    if name is None:
         return Part(node, {})
-    fields = dict(_file(source, scalar, "audit record", files, wanted.text if isinstance(wanted, ScalarNode) else ""))
+    fields = dict(_file(source, name, "audit record", files, "" if wanted is None else wanted.text))
     action = fields.pop("action", "")
     return Part(node, fields, str(action))
+
+
+def _text_at(source: Source, node: MappingNode, key: str) -> ScalarNode | None:
+    value = node.get(key)
+    return None if value is None else source.scalar(value, f"`{key}`", "a text")
 
 
 def _updates(source: Source, node: Node, files: Files) -> Mapping[str, object]:
