@@ -33,7 +33,8 @@ class Inspection:
                 self.over = self._scan.advance(self._data)
             except Malformed:
                 self.failed = self.over = True
-        if not self.over and len(self._data) > self._cap:
+        header = self._scan.header if self._scan is not None else None
+        if (len(self._data) if header is None else header) > self._cap:
             self.failed = self.over = True
 
     def finish(self) -> None:
