@@ -194,7 +194,7 @@ def test_a_decision_that_is_under_way_keeps_its_edition_and_the_edition_is_taken
     (folder / "p.yaml").write_text(POLICY.replace("WARD", "WAITS"), encoding="utf-8")
     decisions: list[Decision] = []
     with reloading(folder, Waiting()) as gate:
-        first, index = gate.policies.digest, weakref.ref(gate._edition.index._forest.roots["c-find"].tree)
+        first, index = gate.policies.digest, weakref.ref(gate._edition.index)
         thread = threading.Thread(target=lambda: decisions.append(find(gate, "WAITS")))
         thread.start()
         assert Waiting.begun.wait(60)

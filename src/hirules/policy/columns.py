@@ -35,7 +35,21 @@ ANY = entities_of(None, has_resource=False)[0]
 class Column:
     """``masks`` has what a text, or nothing at all, leaves of the rules; ``tested`` those that test the attribute."""
 
-    __slots__ = ("_bucket", "_canonical", "_has_resource", "_is_address", "_others", "_room", "_zone", "certain", "lazy", "masks", "source", "tested")
+    __slots__ = (
+        "_bucket",
+        "_canonical",
+        "_has_resource",
+        "_is_address",
+        "_others",
+        "_room",
+        "_zone",
+        "certain",
+        "is_integer",
+        "lazy",
+        "masks",
+        "source",
+        "tested",
+    )
 
     def __init__(
         self,
@@ -52,6 +66,7 @@ class Column:
         self._zone, self._has_resource = zone, has_resource
         self.tested = self._bucket.tested
         self._others = ((1 << rules) - 1) & ~self.tested
+        self.is_integer = attribute.type is Type.INTEGER
         self._is_address = attribute.type is Type.ADDRESS
         self._canonical = reader_of(attribute.type)
         self._room = max(64, min(VALUES, _OCTETS * 8 // max(1, rules)))
@@ -61,8 +76,8 @@ class Column:
         """Whether a rule's check is known to hold where the rule is left: an entity's or an instance's value is read for all of them together."""
         self.masks: dict[object, int] = {}
 
-    def learn(self, raw: str | None, request: Request, now: datetime) -> int:
-        """What is left where ``raw`` stands at the source; remembered."""
+    def learn(self, raw: str | int | None, request: Request, now: datetime) -> int:
+        """What is left where ``raw`` stands at the source; remembered. An integer is that of a column of integers."""
         mask = self._plain(raw) if raw else None
         if mask is None:
             mask = self.look(request, now)
@@ -83,8 +98,10 @@ class Column:
             bits |= self._bucket.satisfied(seen)
         return bits
 
-    def _plain(self, raw: str) -> int | None:
-        """What a plain text leaves: as :meth:`look` says, at a tenth of its cost; ``None`` where that must say."""
+    def _plain(self, raw: str | int) -> int | None:
+        """What a plain value leaves: as :meth:`look` says, at a tenth of its cost; ``None`` where that must say."""
+        if isinstance(raw, int):
+            return self._others | self._bucket.satisfied_by(raw)
         if self._is_address and (number := dotted(raw)) is not None:
             bits = self._bucket.satisfied_by_address(4, number)
             return self._others | bits if bits else self._others

@@ -95,7 +95,7 @@ class Index:
     def _decided(self, table: Table, key: Key | None, request: Request, now: datetime) -> Decision | None:
         """The shared decision of a request that is not known by its raw values."""
         leaf, follows = table.find(request, now, key)
-        if not leaf.shared or not self._is_plain(request):
+        if not leaf.shared or not ((request.resource is None and request.action != "c-store") or self._is_plain(request)):
             return None
         decision = leaf.settled
         if decision is None:

@@ -41,8 +41,10 @@ class Table:
     ``allow``  of an action that only narrows: an allow rule for it in mode ``enforce``, where there is one
     """
 
-    __slots__ = ("_columns", "_entries", "_every", "_leaves", "_looked", "_members", "_operators", "_outcomes", "_room", "_sources", "_unread", "allow", "known", "reader",
-                 "spelled")  # fmt: skip
+    __slots__ = (
+        "_columns", "_entries", "_every", "_leaves", "_looked", "_members", "_operators", "_outcomes", "_room", "_sources", "_unread",
+        "allow", "known", "reader", "spelled",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -95,7 +97,12 @@ class Table:
                 if not bits & column.tested:
                     continue
                 raw = column.source.raw(request)
-            if raw is None or type(raw) is str:
+            if type(raw) is str or raw is None:
+                mask = column.masks.get(raw)
+                if mask is None:
+                    mask = column.learn(raw, request, now)
+            elif type(raw) is int and column.is_integer:
+                follows = False  # to a dictionary `True` is the same key
                 mask = column.masks.get(raw)
                 if mask is None:
                     mask = column.learn(raw, request, now)
