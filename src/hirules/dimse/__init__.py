@@ -7,6 +7,7 @@ message   command sets (PS3.7 Annex E)   ruling       a held request â†’ gate â†
 association, negotiation                 what was agreed, and what is changed in it on the way
 translate, identifier, retrieve          messages as requests of the policy, and back
 response  the answer of a refusal        archive      the embedded upstream
+lookup    what a request reaches, asked of the upstream: lookup_query, which C-FIND; lookup_pool, lookup_scu, its associations
 handlers  guard: the same decisions in a pynetdicom program of others; handed, what its handlers give; pynetdicom_seam, its private API
 """
 
