@@ -31,11 +31,15 @@ def test_layout(before: str, after: str) -> None:
     assert formatted("p.yaml", after.encode()).decode() == after
 
 
+def test_a_null_stays_one() -> None:
+    assert formatted("p_test.yaml", b"hirules-test: 1\ntests: [{name: a,   resource: [{PatientID: null}]}]\n").endswith(b"{PatientID: null}]}]\n")
+
+
 def test_line_ends_of_windows_and_no_end_of_the_last_line() -> None:
     assert formatted("set.yaml", b"hirules-set: 1\r\n# c\r\ntitle: t") == b"hirules-set: 1\n# c\ntitle: t\n"
 
 
-@pytest.mark.parametrize("text", ["a: [", "a: 1\na: 2\n", "a: \u202e\n", "a: ~\n", "- a\n", "", "a: !!str b\n"])
+@pytest.mark.parametrize("text", ["a: [", "a: 1\na: 2\n", "a: \u202e\n", "- a\n", "", "a: !!str b\n"])
 def test_what_is_no_policy_is_told(text: str) -> None:
     with pytest.raises((PolicyError, LayoutError)):
         formatted("p.yaml", text.encode())
