@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gc
 import logging
+import random
 import ssl
 import subprocess
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -289,6 +291,52 @@ def test_an_identifier_above_the_limit_is_refused(tmp_path: Path) -> None:
         assert [status.Status for status, _ in association.send_c_find(asked, FIND)] == [0xA700]
         assert [status.Status for status, _ in association.send_c_get(asked, GET)] == [0xA702]
     assert program.seen == []
+
+
+@pytest.mark.filterwarnings("ignore")  # pydicom's, of the mutated values
+def test_a_mutated_request_is_decided_as_what_the_program_sees_or_not_carried_out(tmp_path: Path) -> None:
+    """A fixed seed, some bytes of command and identifier changed; afterwards the program serves as before."""
+    dice = random.Random(20261121)
+    record, asked = Recorded(tmp_path), []
+
+    def find(event: Any) -> Iterator[tuple[int, Dataset | None]]:
+        asked.append((event.request.MessageID, event.request.Priority, event.identifier.get("StudyInstanceUID")))
+        yield 0, None
+
+    with serving(guard([(evt.EVT_C_FIND, find)], record.gate)) as port:
+        for _ in range(100):
+            parts = [bytearray(command_of(0x20, data=True, Priority=0)), bytearray(IDENTIFIER)]
+            for _ in range(dice.randint(1, 3)):
+                changed = dice.choice(parts)
+                changed[dice.randrange(len(changed))] = dice.randrange(256)
+            with connect(port) as peer:
+                peer.sendall(pdus.request(called="PROGRAM"))
+                assert receive(peer)[0] == 2
+                peer.sendall(message(ON_FIND, bytes(parts[0]), bytes(parts[1])))
+                assert receive(peer)[:1] in (b"\x04", b"\x07", b"")  # answered or aborted, and never left waiting
+        with client(port) as association:
+            assert [status.Status for status, _ in association.send_c_find(study(), FIND)] == [0]
+    allowed = [line["request"] for line in record.decisions("c-find") if line["decision"] == "allow"]
+    assert [(line["MessageID"], line["Priority"]) for line in allowed] == [(number, priority) for number, priority, _ in asked]
+    assert 1 < len(asked) < 100
+
+
+def test_a_query_can_be_cancelled(tmp_path: Path) -> None:
+    def find(event: Any) -> Iterator[tuple[int, Dataset | None]]:
+        while not event.is_cancelled:
+            yield 0xFF00, study()
+            time.sleep(0.005)
+        yield 0xFE00, None
+
+    record = Recorded(tmp_path)
+    with serving(guard([(evt.EVT_C_FIND, find)], record.gate)) as port, client(port) as association:
+        statuses = []
+        for status, _ in association.send_c_find(study(), FIND, msg_id=5):
+            statuses.append(int(status.Status))
+            if len(statuses) == 3:
+                association.send_c_cancel(5, query_model=FIND)
+    assert statuses[-1] == 0xFE00
+    assert record.outcome("c-find")["Status"] == 0xFE00
 
 
 # -- facts ----------------------------------------------------------------------------------------

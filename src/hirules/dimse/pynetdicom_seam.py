@@ -14,6 +14,7 @@ that the tests have run with are listed, and no other is taken.
 
 from __future__ import annotations
 
+import logging
 import ssl
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -37,6 +38,8 @@ from hirules.dimse.message import (
     parse_command,
 )
 from hirules.model.decision import AssociateStatus
+
+log = logging.getLogger("hirules.dimse")
 
 SUPPORTED = ("3.0.1", "3.0.3", "3.0.4")
 """Those that tests/dimse/test_handlers.py has run with."""
@@ -204,7 +207,12 @@ def _keep_bytes(dimse: Any) -> None:
     def receive_primitive(primitive: Any) -> None:
         if dimse.message is None:
             dimse.message = _keeping()
-        receive(primitive)
+        try:
+            receive(primitive)
+        except Exception as error:  # noqa: BLE001 - of a command that it cannot read pydicom or pynetdicom raises anything, and its thread would end
+            log.warning("a message cannot be read: %s", type(error).__name__)
+            dimse.message = None
+            dimse.dul.event_queue.put("Evt19")  # as pynetdicom does for other invalid messages: A-ABORT
 
     dimse.receive_primitive = receive_primitive
 
