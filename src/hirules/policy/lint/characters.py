@@ -18,7 +18,8 @@ _CYRILLIC = dict(zip("АВЕЅЗІЈКМНОРСТУХҮԌԜԚаеѕіјорсу
 _GREEK = dict(zip("ΑΒΕΖΗΙΚΜΝΟΡΤΥΧαικνορτυχϲ", "ABEZHIKMNOPTYXaikvoptuxc", strict=True))
 _OTHERS = dict(zip("ɑɡıƖǀօսհցոАᴀᴄᴇᴏᴠᴡᴢ", "agiIlouhgnAaceovwz", strict=True))
 LOOK_ALIKES = {**_OTHERS, **_GREEK, **_CYRILLIC}
-"""Letters of other scripts, and the ASCII letter that each looks like. What NFKC makes ASCII (full width, mathematical) is one too."""
+"""Letters of other scripts, and the ASCII letter that each looks like. Full width and mathematical letters and digits are look-alikes too; `m²` is none."""
+_STYLED = re.compile("[\uff10-\uff5a\U0001d400-\U0001d7ff]")
 _WORD = re.compile(r"\w+")
 
 
@@ -71,6 +72,8 @@ def look(character: str) -> str | None:
     known = LOOK_ALIKES.get(character)
     if known is not None:
         return known
+    if not _STYLED.match(character):
+        return None
     folded = unicodedata.normalize("NFKC", character)
     return folded if len(folded) == 1 and folded.isascii() and folded.isalnum() else None
 

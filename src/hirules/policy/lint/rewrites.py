@@ -13,12 +13,15 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from hirules.model.path import Name, Path
+from hirules.model.request import Request
 from hirules.policy.ast import All as Every
 from hirules.policy.ast import Check, Condition, Edit, Flag, Not, Position, Rewrite, Rule, Test
+from hirules.policy.entities import UNKNOWN_ENTITY
 from hirules.policy.lint.meeting import Meeting, named
 from hirules.policy.lint.subject import Lint, Subject, at, conditions_of
 from hirules.policy.lint.terms import Literal, Term
 from hirules.policy.lint.witness import Found
+from hirules.policy.read import View, read
 
 MOST_PAIRS = 20_000
 """Pairs of rules that are compared."""
@@ -212,7 +215,7 @@ def _seen(subject: Subject, deny: Rule, test: Test, rule: Rule, edit: Edit) -> L
         if deny.id not in as_it_came.by:
             continue
         decision = subject.decide([rule, deny], example)
-        if not decision.rewritten:
+        if not decision.rewritten or not _changed(subject, test, example, decision.effective):
             continue
         if deny.id not in decision.by:
             message = f"`{rule.id}` lets a request past `{deny.id}`: it changes `{edit.path}` before the deny looks"
@@ -225,3 +228,11 @@ def _seen(subject: Subject, deny: Rule, test: Test, rule: Rule, edit: Edit) -> L
             test.position, "deny-reads-rewritten", message, expected=f"`original.{test.path}` if it is about what was asked", hint=hint, example=example
         )
     return None
+
+
+def _changed(subject: Subject, test: Test, example: Found, effective: Request) -> bool:
+    """Whether the rewrite changed what the test reads."""
+    before, after = (
+        read(test.path, test.attribute, View(request, example.request, UNKNOWN_ENTITY, example.now, subject.zone)) for request in (example.request, effective)
+    )
+    return before != after
