@@ -2,15 +2,20 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
 import pytest
+from pynetdicom import AE
+from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
 from hirules.cli import main
 from hirules.cli.demo_clients import Client
@@ -110,7 +115,7 @@ def _until(stream: IO[str], end: str) -> str:
         (["--dimse", "GATE@127.0.0.1:0", "--upstream", "embedded:x"], "--policies"),
         (["--dimse", "GATE", "--upstream", "A@b:1"], "is no `AET@HOST:PORT`"),
         (["--dimse", "GATE@h:1", "--upstream", "A@b"], "is no `AET@HOST:PORT`"),
-        (["--http", "127.0.0.1:8080"], "`--http` is not available in this version"),
+        (["--http", "nowhere"], "`nowhere` is no `HOST:PORT`"),
     ],
 )
 def test_usage(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -136,3 +141,62 @@ def test_a_port_that_is_taken(policies: Path, tmp_path: Path, capsys: pytest.Cap
     with _serving(*common, "--dimse", "GATE@127.0.0.1:0") as (_, host, port):
         assert main(["serve", *common, "--dimse", f"GATE@{host}:{port}"]) == 1
     assert "cannot listen: address already in use" in capsys.readouterr().err
+
+
+def _page(address: str, path: str) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(f"{address}{path}", timeout=20) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+def test_health_metrics_and_a_drain_with_an_association_in_flight(policies: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As systemd runs it: it is told when it is ready, and when it stops; what is under way may end."""
+    (tmp_path / "files").mkdir()
+    config = tmp_path / "c.yaml"
+    config.write_text(
+        "policies: policies\nhttp: 127.0.0.1:0\ndimse: {listen: GATE@127.0.0.1:0, upstream: 'embedded:files', drain_timeout: 30}\n", encoding="utf-8"
+    )
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.settimeout(60)
+        manager.bind(str(tmp_path / "notify"))
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        with _serving("--config", str(config)) as (process, host, port):
+            assert manager.recv(100) == b"READY=1"
+            assert process.stdout is not None
+            address = process.stdout.readline().strip().removeprefix("health and metrics on ")
+            assert _page(address, "/readyz") == (200, "ok\n")
+            assert _page(address, "/livez") == (200, "ok\n")
+            assert Client("WARD_9", "GATE", host, port).find("STUDY", PatientID="P").status == 0x0124
+            entity = AE("WARD_1")
+            entity.add_requested_context(Verification)
+            association = entity.associate(host, port, ae_title="GATE")
+            assert association.is_established
+            metrics = _page(address, "/metrics")[1]
+            assert 'hirules_decisions_total{action="c-find",effect="deny"} 1.0' in metrics
+            assert 'hirules_decisions_total{action="associate",effect="allow"} 2.0' in metrics
+            assert "hirules_associations 1.0" in metrics
+            assert 'hirules_received_bytes_total{side="client"}' in metrics
+            assert "hirules_reload_failed 0.0" in metrics
+            assert "WARD" not in metrics
+            process.send_signal(signal.SIGTERM)
+            assert manager.recv(100) == b"STOPPING=1"
+            end = time.monotonic() + 30
+            while _page(address, "/readyz")[0] != 503:
+                assert time.monotonic() < end
+                time.sleep(0.05)
+            assert _page(address, "/livez")[0] == 200
+            assert association.send_c_echo().Status == 0  # in flight
+            association.release()
+            _, errors = process.communicate(timeout=60)
+            assert process.returncode == 0, errors
+
+
+def test_an_address_for_http_that_cannot_be(policies: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["serve", "--policies", str(policies), "--dimse", "G@127.0.0.1:0", "--upstream", "A@127.0.0.1:1"]
+    assert main([*arguments, "--http", "nowhere"]) == 2
+    assert "`nowhere` is no `HOST:PORT`" in capsys.readouterr().err
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        assert main([*arguments, "--http", f"127.0.0.1:{taken.getsockname()[1]}"]) == 1
+    assert "`http`: cannot listen: address already in use" in capsys.readouterr().err

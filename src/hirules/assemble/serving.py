@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from http import HTTPStatus
 from pathlib import Path
 
 import msgspec
 
 from hirules.assemble.access import access_of
 from hirules.assemble.gates import build
+from hirules.assemble.health import Health, Page, text
+from hirules.assemble.metrics import Metrics
+from hirules.assemble.traces import Traces, traces_of
 from hirules.dimse.archive import Archive
 from hirules.dimse.lookup import Archives
 from hirules.dimse.options import Options
@@ -17,7 +21,7 @@ from hirules.facts.disclosed import Disclosed, could_apply, disclosed
 from hirules.gate import Gate
 from hirules.policy.ast import PolicySet
 from hirules.policy.findings import Finding, PolicyError
-from hirules.settings import DimseSettings, Settings, endpoint
+from hirules.settings import DimseSettings, Settings, address, endpoint
 
 
 class Serving(msgspec.Struct, frozen=True):
@@ -28,6 +32,8 @@ class Serving(msgspec.Struct, frozen=True):
     options: Options
     archives: Archives
     archive: Archive | None = None
+    health: Health | None = None
+    traces: Traces | None = None
 
     def reload(self) -> None:
         """Look at the policies now, changed or not; a set without errors comes into force when it is ready."""
@@ -35,7 +41,11 @@ class Serving(msgspec.Struct, frozen=True):
             self.gate.reloader.check()
 
     def close(self) -> None:
-        """Let go of the look-ups, of the archive and of the record."""
+        """Let go of the page for operators, of the look-ups, of the archive and of the record."""
+        if self.health is not None:
+            self.health.stop()
+        if self.traces is not None:
+            self.traces.close()
         self.archives.close()
         if self.archive is not None:
             self.archive.stop()
@@ -63,7 +73,44 @@ def serving(settings: Settings, *, plugins: Iterable[str | object] = ()) -> Serv
     )
     archives = Archives(options, settings.facts.deadline, connect=access.ask)
 
-    return Serving(gate, Gateway(gate, options, archives.of, access), options, archives, archive)
+    gateway = Gateway(gate, options, archives.of, access)
+    health, traces = _observed(settings, gate, gateway)
+    return Serving(gate, gateway, options, archives, archive, health, traces)
+
+
+def _observed(settings: Settings, gate: Gate, gateway: Gateway) -> tuple[Health | None, Traces | None]:
+    """Who watches: the page for operators and the tracer, where they are configured. What cannot be had is told, and the gate closed."""
+    try:
+        traces = traces_of(settings.traces) if settings.traces is not None else None
+        if settings.http is None:
+            gate.observers = () if traces is None else (traces,)
+            return None, traces
+        metrics = Metrics(gate, gateway)
+        gate.observers = (metrics,) if traces is None else (metrics, traces)
+        return Health(address(settings.http), pages(gateway, metrics)), traces
+    except ImportError as error:
+        gate.close()
+        raise PolicyError([Finding("configuration", 1, 1, "access", f"`traces` needs `{error.name}`", hint="pip install 'hirules[otel]'")]) from error
+    except OSError as error:
+        gate.close()
+        raise PolicyError([Finding("configuration", 1, 1, "access", f"`http`: cannot listen: {(error.strerror or str(error)).lower()}")]) from error
+
+
+def pages(gateway: Gateway, metrics: Metrics) -> dict[str, Page]:
+    """/livez, /readyz and /metrics.
+
+    Ready is who accepts associations: not while it drains. Whether the archive answers is no part of it: it makes associations fail one by one,
+    with a reason, where an absent gateway would give none.
+    """
+
+    def told(holds: bool, otherwise: str) -> tuple[HTTPStatus, str, bytes]:
+        return text(HTTPStatus.OK, "ok") if holds else text(HTTPStatus.SERVICE_UNAVAILABLE, otherwise)
+
+    return {
+        "/livez": lambda: told(gateway.alive, "the listener has died"),
+        "/readyz": lambda: told(gateway.ready, "no associations are accepted"),
+        "/metrics": lambda: (HTTPStatus.OK, metrics.content_type, metrics.page()),
+    }
 
 
 class _OfPolicies:

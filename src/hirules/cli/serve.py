@@ -14,7 +14,8 @@ import msgspec
 import pydicom.config
 
 from hirules.assemble.serving import Serving, serving
-from hirules.settings import AuditSettings, DimseSettings, Settings, endpoint, read_settings
+from hirules.cli.notify import notify
+from hirules.settings import AuditSettings, DimseSettings, Settings, address, endpoint, read_settings
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +27,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--audit", metavar="FILE", help="where the record goes; without it nothing is recorded")
     parser.add_argument("--destination", metavar="AET@HOST:PORT", action="append", default=[], help="a move destination of the embedded upstream")
     parser.add_argument("--no-reload", action="store_true", help="do not watch the policies: a changed set is put into force only on SIGHUP")
-    parser.add_argument("--http", metavar="HOST:PORT", help=argparse.SUPPRESS)
+    parser.add_argument("--http", metavar="HOST:PORT", help="where /livez, /readyz and /metrics are; an address that only operators reach")
     parser.add_argument("--verbose", action="store_true", help="log associations too")
     parser.epilog = (
         "prints `listening on AET@HOST:PORT` when ready; SIGTERM or SIGINT stop it cleanly, SIGHUP reloads the policies. "
@@ -36,8 +37,6 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve until a signal comes."""
-    if arguments.http:
-        return _usage("`--http` is not available in this version")
     # which policies decide is told in any case
     logging.getLogger("hirules" if arguments.verbose else "hirules.assemble.reload").setLevel(logging.INFO)
     # its warnings about malformed values quote them, and they would be patients'
@@ -54,11 +53,15 @@ def run(arguments: argparse.Namespace) -> int:
         gc.collect()
         gc.freeze()
         try:
+            health = parts.health.start() if parts.health is not None else None
             host, port = _start(parts, stack)
         except OSError as error:
             print(f"hirules: cannot listen: {(error.strerror or str(error)).lower()}", file=sys.stderr)
             return 1
-        print(f"listening on {parts.options.ae_title}@{f'[{host}]' if ':' in host else host}:{port}", flush=True)
+        notify("READY=1")
+        print(f"listening on {parts.options.ae_title}@{_shown(host)}:{port}", flush=True)
+        if health is not None:
+            print(f"health and metrics on http://{_shown(health[0])}:{health[1]}", flush=True)
         while os.read(stopped, 1)[0] == signal.SIGHUP:
             parts.reload()
     return 0
@@ -81,8 +84,13 @@ def _signals(stack: ExitStack) -> int:
     return reader
 
 
+def _shown(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
 def _start(parts: Serving, stack: ExitStack) -> tuple[str, int]:
     stack.callback(parts.gateway.stop)
+    stack.callback(notify, "STOPPING=1")
     return parts.gateway.start()
 
 
@@ -95,6 +103,9 @@ def _settings(arguments: argparse.Namespace) -> Settings:
     if arguments.audit:
         identifying = settings.audit.identifying_values if settings.audit is not None else False
         settings = msgspec.structs.replace(settings, audit=AuditSettings(file=arguments.audit, identifying_values=identifying))
+    if arguments.http:
+        address(arguments.http)
+        settings = msgspec.structs.replace(settings, http=arguments.http)
     settings = msgspec.structs.replace(settings, dimse=_dimse(arguments, settings.dimse))
     if settings.policies is None:
         raise ValueError("`--policies DIR` is missing, here or in the configuration")

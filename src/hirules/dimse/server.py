@@ -45,6 +45,7 @@ class Gateway:
         self._destinations = Destinations(options, self.moves)
         self._pulse = Pulse(options.pending_interval)
         self._listener: socket.socket | None = None
+        self._accepting: threading.Thread | None = None
         self._lock = threading.Lock()
         self._sessions: dict[Session, threading.Thread] = {}
         self._rejections = 0
@@ -57,10 +58,21 @@ class Gateway:
         listener = socket.create_server((self._options.host, self._options.port), family=family, backlog=128)
         listener.settimeout(1.0)
         self._listener = listener
-        threading.Thread(target=self._accept, args=(listener,), name="dimse-listener", daemon=True).start()
+        self._accepting = threading.Thread(target=self._accept, args=(listener,), name="dimse-listener", daemon=True)
+        self._accepting.start()
         host, port = listener.getsockname()[:2]
         log.info("%s listens on %s:%d", self._options.ae_title, host, port)
         return str(host), int(port)
+
+    @property
+    def ready(self) -> bool:
+        """New associations are accepted."""
+        return self._accepting is not None and self._accepting.is_alive() and not self._stopping.is_set()
+
+    @property
+    def alive(self) -> bool:
+        """It does what it should: accept associations, or let them end."""
+        return self._accepting is None or self._accepting.is_alive() or self._stopping.is_set()
 
     def serve_forever(self) -> None:
         """Until :meth:`stop` is called."""
