@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from datetime import date
 from typing import Any
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from hirules.dimse import flat, message
+from hirules.dimse import flat, message, translate
 from hirules.dimse.association import Association, Context, UserIdentity
 from hirules.dimse.identifier import read as read_data_set
 from hirules.dimse.identifier import write
@@ -390,3 +391,33 @@ def test_a_plain_identifier_that_nothing_changed_is_not_decoded(monkeypatch: pyt
 def test_a_subject_is_its_requests_own() -> None:
     request = translated(MOVE, STUDY)
     assert translated(MOVE, STUDY).subject is not request.subject
+
+
+def test_commands_that_are_alike_are_translated_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    keeping = msgspec.structs.replace(OPTIONS, preserve_ae_title_case=True)
+    seen: list[list[tuple[Request, Request | Refusal, Request]]] = []
+    for known in (translate._known, translate._known, {}):
+        monkeypatch.setattr(translate, "_known", known)
+        seen.append([])
+        for destination, number, options in itertools.product(("old_1 ", "OLD_2"), (1, 2, 65535), (OPTIONS, keeping)):
+            each = command(message.C_MOVE_RQ, AffectedSOPClassUID=STUDY_MOVE, MoveDestination=destination, MessageID=number)
+            asked = request_of(each, STUDY, CONTEXT, ASSOCIATION, True, options, "c-move")
+            seen[-1].append((translated(each, STUDY, options), asked, refused(each, None, options).request))
+    assert seen[0] == seen[1] == seen[2]
+    assert [one[0].request["MessageID"] for one in seen[1][::2]] == [1, 2, 65535] * 2
+    assert [one[0].request["MoveDestination"] for one in seen[1][::6]] == ["OLD_1", "OLD_2"]
+    assert seen[1][1][0].request["MoveDestination"] == "old_1"
+    assert "action" not in seen[1][0][0].request
+
+
+def test_a_command_that_is_wrong_is_refused_again() -> None:
+    wrong = command(message.C_MOVE_RQ, AffectedSOPClassUID=STUDY_MOVE, MoveDestination=" ")
+    assert [refused(wrong, STUDY).status for _ in range(2)] == [0xA801, 0xA801]
+
+
+def test_what_is_known_of_commands_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(translate, "_KNOWN", 4)
+    for number in range(20):
+        for _ in range(2):
+            translated(command(message.C_MOVE_RQ, AffectedSOPClassUID=STUDY_MOVE, MoveDestination=f"D{number}"), STUDY)
+        assert len(translate._known) <= 4

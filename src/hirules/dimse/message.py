@@ -109,10 +109,14 @@ _AE = re.compile(r"[\x20-\x5b\x5d-\x7e]{0,16}\0*")
 
 
 class Command(msgspec.Struct, frozen=True, repr_omit_defaults=True):
-    """A command set as it came. The repr leaves the values out: they may name an instance."""
+    """A command set as it came. The repr leaves the values out: they may name an instance.
+
+    ``alike``  the bytes without the Message ID, of a command that names no instance: others like it come again; else empty
+    """
 
     values: Values
     raw: bytes
+    alike: bytes = b""
 
     @property
     def field(self) -> int:
@@ -154,7 +158,7 @@ def parse_command(data: bytes, *, lenient: bool = False) -> Command:
     alike = data[:at] + data[at + 2 :] if at + 2 <= len(data) <= _SHORT else b""
     found = _seen.get(alike)
     if found is not None:
-        return Command({**found, "MessageID": data[at] | data[at + 1] << 8}, data)
+        return Command({**found, "MessageID": data[at] | data[at + 1] << 8}, data, alike)
     plain = _plain(data)
     if plain is None:
         return _examined(data, lenient)
@@ -162,6 +166,7 @@ def parse_command(data: bytes, *, lenient: bool = False) -> Command:
         if len(_seen) >= _REMEMBERED:
             _seen.clear()
         _seen[alike] = plain
+        return Command(plain, data, alike)
     return Command(plain, data)
 
 

@@ -175,7 +175,8 @@ def request_of(
     service = SERVICES.get(command.field)
     subject = subject_of(association, options, from_upstream=from_upstream)
     came = _CONTEXT if from_upstream else context_of(association)
-    parameters = _parameters(command, options)
+    known = _known.get((command.alike, options.preserve_ae_title_case))
+    parameters = _parameters(command, options) if known is None else {**known, "MessageID": command.values["MessageID"]}
     if asking is not None:
         parameters["action"] = asking
     if service is None:
@@ -183,7 +184,10 @@ def request_of(
         return Refusal(UNRECOGNIZED_OPERATION, "the service is not supported", (), unknown)
     request = Request(service.action, subject=subject, request=parameters, context=came)
     try:
-        _check_parameters(service, command)
+        if known is None:
+            _check_parameters(service, command)
+            if command.alike and asking is None:
+                _remember((command.alike, options.preserve_ae_title_case), dict(parameters))
         if service.data_set is None or not service.held:
             if identifier is not None and service.held:
                 raise IdentifierError("the service has no data set", status=MISTYPED_ARGUMENT)
@@ -228,6 +232,17 @@ def _address(host: str) -> object:
         return str(ip_address(host))
     except ValueError:
         return Unknown("the address is a host name")
+
+
+_known: dict[tuple[bytes, bool], Fields] = {}
+"""The parameters of commands that were found to be right, by what is the same in others like them (``Command.alike``)."""
+_KNOWN = 1024
+
+
+def _remember(like: tuple[bytes, bool], parameters: Fields) -> None:
+    if len(_known) >= _KNOWN:
+        _known.clear()
+    _known[like] = parameters
 
 
 def _parameters(command: Command, options: Options) -> dict[str, object]:
