@@ -14,6 +14,7 @@ SOURCE = ROOT / "src" / "hirules"
 PURE = sorted(path for layer in ("model", "policy") for path in (SOURCE / layer).rglob("*.py"))
 TESTED_WITH = {
     "assemble/sets.py": "assemble/test_gates.py",
+    "dimse/guarded.py": "dimse/test_handlers.py",
     "model/actions.py": "model/test_vocabulary.py",
     "model/attributes.py": "model/test_vocabulary.py",
     "model/decision.py": "policy/test_evaluate.py",
@@ -23,6 +24,7 @@ TESTED_WITH = {
     "policy/entities.py": "policy/test_evaluate.py",
     "policy/find.py": "policy/test_read.py",
     "policy/lint/characters.py": "policy/lint/test_golden.py",
+    "policy/lint/examples.py": "policy/lint/test_golden.py",
     "policy/lint/identifier.py": "policy/lint/test_golden.py",
     "policy/lint/matching.py": "policy/lint/test_golden.py",
     "policy/lint/meeting.py": "policy/lint/test_laws.py",

@@ -21,7 +21,8 @@ from pynetdicom import AE, _config, build_role, evt
 
 import hirules.dimse
 from hirules.dimse import pynetdicom_seam
-from hirules.dimse.handlers import NotDecided, guard
+from hirules.dimse.guarded import NotDecided
+from hirules.dimse.handlers import guard
 from tests.dimse import associations as pdus
 from tests.dimse.associations import identity
 from tests.dimse.guarded import CT, FILM, FIND, GET, MOVE, MPPS, PRINTER, PRINTER_UID, Program, Recorded, client, serving, study
@@ -577,29 +578,6 @@ def test_what_a_peer_asks_of_a_program_that_called_it_is_decided(tmp_path: Path)
 
 
 # -- starting -------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("rule", "why"),
-    [
-        ("{id: r, on: c-store, when: {instance.PatientID: VIP}, deny: {}}", "`p/r`: what arrives by `c-store`"),
-        ("{id: r, on: c-store, mode: shadow, when: {instance.PatientID: VIP}, deny: {}}", "`p/r`: what arrives by `c-store`"),
-    ],
-)
-def test_a_rule_that_cannot_be_enforced_is_never_ignored(rule: str, why: str, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=why):
-        guard([], Recorded(tmp_path, f"\n  - {rule}\n").gate)
-    guard([], Recorded(tmp_path, f"\n  - {{mode: off, {rule[1:]}\n".replace("mode: shadow, ", "")).gate)
-
-
-def test_a_reloaded_rule_that_cannot_be_enforced_refuses(tmp_path: Path) -> None:
-    record = Recorded(tmp_path)
-    later = Recorded(tmp_path / "later", "\n  - {id: r, on: c-store, when: {instance.PatientID: VIP}, deny: {}}\n")
-    with guarded(record) as (port, program), client(port) as association:
-        assert SERVICES["n-delete"](association, 1)[0][0].Status == 0
-        record.gate.swap(record.gate.edition(later.gate.policies))
-        assert SERVICES["n-delete"](association, 1)[0][0].Status == NOT_AUTHORIZED
-    assert program.actions() == ["n-delete"]
 
 
 def test_handlers_are_guarded_once(tmp_path: Path) -> None:

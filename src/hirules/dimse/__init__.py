@@ -8,7 +8,8 @@ association, negotiation                 what was agreed, and what is changed in
 translate, identifier, retrieve          messages as requests of the policy, and back
 response  the answer of a refusal        archive      the embedded upstream
 lookup    what a request reaches, asked of the upstream: lookup_query, which C-FIND; lookup_pool, lookup_scu, its associations
-handlers  guard: the same decisions in a pynetdicom program of others; handed, what its handlers give; pynetdicom_seam, its private API
+handlers  guard: the same decisions in a pynetdicom program of others
+guarded   one of its associations; asking, its gate; handed, what its handlers give; pynetdicom_seam, its private API
 """
 
 from __future__ import annotations
