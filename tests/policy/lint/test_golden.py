@@ -45,6 +45,20 @@ def test_a_seeded_defect_is_found_at_its_place(case: dict[str, Any]) -> None:
         assert one.source == case["policy"].split("\n")[one.line - 1]
 
 
+WITH_EXAMPLE = frozenset(
+    {
+        "always", "absent-matches", "client-claim", "duplicate", "shadowed", "allow-denied", "rewrite-conflict", "rewrite-past-deny", "deny-reads-rewritten",
+        "several-under-not", "not-any", "walks-round", "closes-action",
+    }
+)  # fmt: skip
+
+
+def test_what_a_request_can_show_has_an_example() -> None:
+    said = [one for case in CASES if "exceptions:" not in case["policy"] for one in found(case["policy"], case.get("files"))]
+    assert {one.code for one in said if one.example} == WITH_EXAMPLE
+    assert all(one.example for one in said if one.code in WITH_EXAMPLE)
+
+
 def test_there_are_more_than_forty_defects_of_every_kind_and_policies_without_one() -> None:
     seeded = {one["code"] for case in CASES for one in case["found"]}
     assert sum(len(case["found"]) for case in CASES) > 40

@@ -22,6 +22,7 @@ from hirules.policy.document import Document, parse
 from hirules.policy.edits import EDITS, EditKind
 from hirules.policy.findings import Finding, ordered
 from hirules.policy.lint import characters, identifier, matching, names, narrowing, overlap, rewrites, served, times, traps
+from hirules.policy.lint.examples import with_examples
 from hirules.policy.lint.silences import heard
 from hirules.policy.lint.subject import Lint, Subject
 from hirules.policy.operators import OPERATORS, Operator
@@ -43,7 +44,7 @@ def lint(
     ``files`` are those that the set was loaded from; ``now``, with its offset, decides what has expired.
     """
     subject = subject_of(policies, files, now, operators, edits)
-    findings = [*found, *(one.finding for one in lints(subject)), *_not_compared(subject)]
+    findings = [*with_examples(subject, found), *(one.finding for one in lints(subject)), *_not_compared(subject)]
     return ordered(heard(findings, policies, subject.documents))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from zoneinfo import ZoneInfo
@@ -13,7 +13,7 @@ import msgspec
 
 from hirules.model.decision import Decision
 from hirules.model.request import plain
-from hirules.policy.ast import Condition, Policy, PolicySet, Position, Rule
+from hirules.policy.ast import Condition, Not, Policy, PolicySet, Position, Rule, Test
 from hirules.policy.document import Document, MappingNode, SequenceNode
 from hirules.policy.edits import EditKind
 from hirules.policy.evaluate import evaluate
@@ -199,6 +199,18 @@ def items_of(document: Document, key: str) -> list[MappingNode]:
 def conditions_of(rule: Rule) -> list[Condition]:
     """``when`` and ``unless``, where they are there."""
     return [condition for condition in (rule.when, rule.unless) if condition is not None]
+
+
+def each_test(condition: Condition) -> Iterator[Test]:
+    """Every test of a condition, but inside ``item``."""
+    match condition:
+        case Test():
+            yield condition
+        case Not(inner):
+            yield from each_test(inner)
+        case _:
+            for part in condition.conditions:
+                yield from each_test(part)
 
 
 def at(position: Position) -> str:

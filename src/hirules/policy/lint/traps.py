@@ -10,8 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import msgspec
+
 from hirules.policy.ast import All, Check, Condition, ExceptionRule, Flag, Items, ListOperand, Nested, Not, Operands, Position, Rule, Test, Value
 from hirules.policy.document import MappingNode, Node, ScalarNode, SequenceNode
+from hirules.policy.lint.examples import absent
 from hirules.policy.lint.subject import Lint, Subject, conditions_of, items_of
 from hirules.policy.lint.terms import terms
 from hirules.policy.lint.witness import Found
@@ -28,7 +31,8 @@ def lints(subject: Subject) -> Iterator[Lint]:
         for condition in conditions_of(rule):
             yield from _globs(subject, condition)
         if rule.kind in ("allow", "deny", "rewrite"):
-            yield from _absent(subject, rule.when if rule.kind == "allow" else rule.unless)
+            for test in _absent(rule.when if rule.kind == "allow" else rule.unless):
+                yield _also_absent(subject, test, absent(subject, rule, test) if rule.kind == "allow" else None)
     for policy in subject.policies.policies:
         for exception in policy.exceptions:
             yield from _of_exception(subject, exception)
@@ -37,13 +41,15 @@ def lints(subject: Subject) -> Iterator[Lint]:
 def _of_exception(subject: Subject, exception: ExceptionRule) -> Iterator[Lint]:
     if exception.when is not None:
         yield from _globs(subject, exception.when)
-        yield from _absent(subject, exception.when)
+        for test in _absent(exception.when):
+            yield _also_absent(subject, test, None)
 
 
 # `not` with several keys.
 
 
 def _several(subject: Subject) -> Iterator[Lint]:
+    written = {(part.position.file, part.position.line, part.position.column): found for found in _negations(subject) for part in found.parts[:1]}
     for document in subject.documents.values():
         seen: set[tuple[int, int]] = set()
         for item in (*items_of(document, "rules"), *items_of(document, "exceptions")):
@@ -55,7 +61,52 @@ def _several(subject: Subject) -> Iterator[Lint]:
                         names = " and ".join(f"`{name}`" for name in list(entries.entries)[:3])
                         message = f"this `not` holds as soon as one of {names} does not: it fails only where all of them hold"
                         expected = "`not: {all: [{…}, {…}]}` for this, `not: {any: [{…}, {…}]}` for neither"
-                        yield subject.lint(Position(document.file, key.line, key.column), "several-under-not", message, expected=expected)
+                        first = next(iter(entries.entries.values()))[0]
+                        example = _holding(subject, written.get((document.file, first.line, first.column)))
+                        place = Position(document.file, key.line, key.column)
+                        yield subject.lint(place, "several-under-not", message, expected=expected, example=example)
+
+
+class _Negation(msgspec.Struct, frozen=True):
+    """A ``not`` of several conditions, and an action that it is for."""
+
+    parts: tuple[Test, ...]
+    action: str
+
+
+def _negations(subject: Subject) -> Iterator[_Negation]:
+    for policy in subject.policies.policies:
+        actions = {rule.id: min(rule.on) for rule in policy.rules}
+        for rule in policy.rules:
+            for condition in conditions_of(rule):
+                yield from _negations_of(condition, actions[rule.id])
+        for exception in policy.exceptions:
+            if exception.when is not None:
+                yield from _negations_of(exception.when, actions[exception.of[0]])
+
+
+def _negations_of(condition: Condition, action: str) -> Iterator[_Negation]:
+    match condition:
+        case Test():
+            return
+        case Not(All(parts)):
+            tests = tuple(part for part in parts if isinstance(part, Test))
+            if len(tests) == len(parts):
+                yield _Negation(tests, action)
+            yield from _negations_of(All(parts), action)
+        case Not(inner):
+            yield from _negations_of(inner, action)
+        case _:
+            for part in condition.conditions:
+                yield from _negations_of(part, action)
+
+
+def _holding(subject: Subject, negation: _Negation | None) -> Found | None:
+    """A request for which the first of the conditions holds, the second does not, and so the ``not`` does."""
+    if negation is None:
+        return None
+    first, second = negation.parts[:2]
+    return next(subject.search.satisfying(negation.action, terms(All((first, Not(second))), subject.operators) or ()), None)
 
 
 def _nots(node: Node) -> Iterator[tuple[ScalarNode, MappingNode]]:
@@ -117,26 +168,30 @@ def _tests(condition: Condition, turned: bool = False) -> Iterator[Test]:
 # Absent attributes.
 
 
-def _absent(subject: Subject, condition: Condition | None, turned: bool = False, present: frozenset[str] = frozenset()) -> Iterator[Lint]:
+def _also_absent(subject: Subject, test: Test, example: Found | None) -> Lint:
+    message = f"this `not` also holds where `{test.path}` is absent, and this condition opens"
+    return subject.lint(test.position, "absent-matches", message, expected=f"`{test.path}: {{exists: true}}` beside the `not`", example=example)
+
+
+def _absent(condition: Condition | None, turned: bool = False, present: frozenset[str] = frozenset()) -> Iterator[Test]:
     """Tests inside a ``not`` of a condition that opens, without ``exists`` beside it. ``turned``: inside of one."""
     match condition:
         case None:
             return
-        case Test(path=path, attribute=attribute, checks=checks, position=position):
+        case Test(path=path, attribute=attribute, checks=checks):
             if not turned or path.text in present or attribute.default is not None or attribute.empty_means_everything or path.text in _ALWAYS_THERE:
                 return
             if all(check.operator in _FITS or check.argument == Flag(True) for check in checks) and any(check.operator in _FITS for check in checks):
-                message = f"this `not` also holds where `{path}` is absent, and this condition opens"
-                yield subject.lint(position, "absent-matches", message, expected=f"`{path}: {{exists: true}}` beside the `not`")
+                yield condition
         case Not(inner):
-            yield from _absent(subject, inner, not turned, present)
+            yield from _absent(inner, not turned, present)
         case All(parts):
             there = present if turned else present | {part.path.text for part in parts if isinstance(part, Test) and _asks_presence(part)}
             for part in parts:
-                yield from _absent(subject, part, turned, there)
+                yield from _absent(part, turned, there)
         case _:
             for part in condition.conditions:
-                yield from _absent(subject, part, turned, present)
+                yield from _absent(part, turned, present)
 
 
 _ALWAYS_THERE = frozenset({"context.now", "request.action"})
