@@ -10,7 +10,7 @@ from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRL
 
 from hirules.dimse.elements import DEFLATED, Malformed, Scan
 from hirules.dimse.identifier import write
-from hirules.dimse.release import HeaderView, Held, carried_out, disclosure, header_of, held
+from hirules.dimse.release import Held, HeldView, carried_out, disclosure, header_of, held
 from hirules.dimse.translate import same
 from hirules.model.dataset import DatasetView, dataset_of, keyword_of, tag_of
 from hirules.model.decision import Decision
@@ -31,7 +31,11 @@ PRIVATE = "  - {id: all, on: release, rewrite: [remove: instance.private]}\n"
 
 
 def release(gate: object, came: Held, *, whole: bool) -> tuple[Decision, bytes | None]:
-    view = DatasetView(came.dataset) if whole else HeaderView(came.dataset)
+    view = HeldView(came, header=not whole)
+    assert dict(view).keys() == {*DatasetView(came.dataset), *(("PixelData",) if not whole else ())}
+    assert whole or isinstance(view["PixelData"], Unknown)
+    assert all(view[name] == value for name, value in DatasetView(came.dataset).items())
+    view = HeldView(came, header=not whole)
     decision = gate.check(disclosure("release", PERMITTED, ASKED, view))  # type: ignore[attr-defined]
     return decision, carried_out(decision, came, view) if decision.allowed else None
 

@@ -10,10 +10,13 @@ bytes that came. What cannot be kept so raises ``ValueError``, which quotes no v
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import lru_cache
 from io import BytesIO
 
 import msgspec
+from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
@@ -23,7 +26,7 @@ from hirules.dimse.elements import DEFLATED, Element, Malformed, Scan, deflated,
 from hirules.dimse.identifier import CHARACTER_SET, write
 from hirules.dimse.lookup_query import ALWAYS_KEPT
 from hirules.dimse.translate import same
-from hirules.model.dataset import DatasetView, dataset_of, element_of, tag_of
+from hirules.model.dataset import DatasetView, dataset_of, element_names, element_of, keyword_of, tag_of, value_at
 from hirules.model.decision import Decision
 from hirules.model.reading import Fields, Unknown
 from hirules.model.request import Request
@@ -31,6 +34,7 @@ from hirules.model.request import Request
 _NOT_WAITED_FOR = Unknown("it was not waited for")
 _MAY_NOT_BE_KEPT = Unknown("the archive answered it zero-length, and may not keep it")
 _PIXELS = "PixelData"
+_NUMBER = re.compile(r"\(([0-9A-Fa-f]{4}),([0-9A-Fa-f]{4})\)")
 _FIRST_BEHIND = 0x7FE00000
 
 
@@ -47,27 +51,6 @@ def disclosure(action: str, decision: Decision, asked: Request, instance: Fields
     )
 
 
-class HeaderView(DatasetView):
-    """The elements before the pixels. What is behind them is not absent but unknown."""
-
-    def __getitem__(self, key: str) -> object:
-        return _NOT_WAITED_FOR if self._behind(key) else super().__getitem__(key)
-
-    def __contains__(self, key: object) -> bool:
-        return self._behind(key) or super().__contains__(key)
-
-    def __iter__(self) -> Iterator[str]:
-        yield from super().__iter__()
-        yield _PIXELS  # stands for all that is behind: a rule for every element must not take this for all
-
-    def __len__(self) -> int:
-        return super().__len__() + 1
-
-    def _behind(self, key: object) -> bool:
-        tag = tag_of(key, self.dataset) if isinstance(key, str) else None
-        return tag is not None and tag >= _FIRST_BEHIND
-
-
 class MatchView(DatasetView):
     """A C-FIND match. A zero-length element is absent where the archive keeps it, else unknown: also where the client asked for it."""
 
@@ -78,6 +61,91 @@ class MatchView(DatasetView):
     def __getitem__(self, key: str) -> object:
         value = super().__getitem__(key)
         return _MAY_NOT_BE_KEPT if value == "" and key not in ALWAYS_KEPT and key not in self._kept else value
+
+
+class HeldView(Mapping[str, object]):
+    """A data set that is held, as the mapping that rules read: an element is decoded when it is read, once, and alone where it can be.
+
+    ``header``  it ends before the pixels: what is behind them is unknown
+    ``kept``    of a C-FIND match: the optional keys whose zero length says that they are absent; ``None``: every one's does
+    """
+
+    def __init__(self, came: Held, *, header: bool = False, kept: Collection[str] | None = None) -> None:
+        self._came = came
+        self._header = header
+        self._kept = kept
+        self._there = {element.tag: element for element in came.elements}
+        self._read: dict[str, object] = {}
+        self._whole: Dataset | None = None
+        self._names: dict[str, int] | None = None
+
+    def __getitem__(self, key: str) -> object:
+        if key in self._read:
+            return self._read[key]
+        tag = self._tag(key)
+        if tag is None:
+            if self._behind(key):
+                return _NOT_WAITED_FOR
+            raise KeyError(key)
+        value = value_at(self._holding(tag), tag)
+        if value == "" and self._kept is not None and key not in ALWAYS_KEPT and key not in self._kept:
+            value = _MAY_NOT_BE_KEPT
+        self._read[key] = value
+        return value
+
+    def __contains__(self, key: object) -> bool:
+        return isinstance(key, str) and (self._tag(key) is not None or self._behind(key))
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._table()
+        if self._header:
+            yield _PIXELS  # stands for all that is behind: a rule for every element must not take this for all
+
+    def __len__(self) -> int:
+        return len(self._there) + self._header
+
+    def __repr__(self) -> str:
+        return f"HeldView({len(self)} elements)"
+
+    def _tag(self, key: str) -> int | None:
+        if key.startswith("("):
+            found = _NUMBER.fullmatch(key)
+            tag = int(found[1] + found[2], 16) if found else None
+            # an element that has a keyword is not named by its number
+            return None if tag is not None and (tag not in self._there or keyword_of(tag)) else self._table().get(key)
+        tag = tag_for_keyword(key)
+        return tag if tag in self._there else None
+
+    def _behind(self, key: str) -> bool:
+        tag = tag_of(key) if self._header else None
+        return tag is not None and tag >= _FIRST_BEHIND
+
+    def _table(self) -> dict[str, int]:
+        if self._names is None:
+            self._names = element_names(self._all())
+        return self._names
+
+    def _all(self) -> Dataset:
+        if self._whole is None:
+            self._whole = self._came.dataset
+        return self._whole
+
+    def _holding(self, tag: int) -> Dataset:
+        """A data set with this element: a small one, where no other but the character set says how to read it."""
+        if self._whole is not None or tag >> 16 & 1 or " or " in _vr(tag):
+            return self._all()
+        came = self._came
+        tags = (tag,) if tag == CHARACTER_SET or CHARACTER_SET not in self._there else (CHARACTER_SET, tag)
+        parts = b"".join(came.data[self._there[one].start : self._there[one].end] for one in tags)
+        return Held(parts, [], came.transfer_syntax).dataset
+
+
+@lru_cache(maxsize=4096)
+def _vr(tag: int) -> str:
+    try:
+        return dictionary_VR(tag)
+    except KeyError:
+        return " or "
 
 
 class Held(msgspec.Struct, frozen=True):
@@ -120,12 +188,14 @@ def edited(dataset: Dataset, before: Fields, wanted: Fields) -> tuple[int, ...]:
     """
     changed: set[int] = set()
     creators: list[int] = []
-    names = list(before)
+    names, tags = list(before), element_names(dataset)
     for name in names:
         old, new = before[name], wanted.get(name)
         if new is old or (type(new) is type(old) and new == old):
             continue
-        tag = _tag(name, dataset)
+        tag = tags.get(name)
+        if tag is None:
+            raise ValueError("an element that was not read cannot be changed")
         if new is None and _is_creator(tag):
             creators.append(tag)
             continue
@@ -139,9 +209,9 @@ def edited(dataset: Dataset, before: Fields, wanted: Fields) -> tuple[int, ...]:
     known = set(names)
     added = {name: value for name, value in wanted.items() if name not in known and value is not None}
     if added:
-        tags = set(dataset.keys())
+        there = set(dataset.keys())
         dataset_of(added, into=dataset)
-        changed |= {int(tag) for tag in dataset.keys() if tag not in tags}  # noqa: SIM118 - iterating decodes
+        changed |= {int(tag) for tag in dataset.keys() if tag not in there}  # noqa: SIM118 - iterating decodes
     for creator in creators:
         # PS3.5 §7.8.1: it stays as long as its block has elements
         if not any(other >> 8 == (creator >> 16 << 8 | creator & 0xFF) for other in dataset.keys()):  # noqa: SIM118
@@ -172,13 +242,6 @@ def _only(dataset: Dataset, tag: int) -> DatasetView:
         for creator in [other for other in dataset.keys() if other >> 16 == tag >> 16 and 0x10 <= other & 0xFFFF <= 0xFF]:  # noqa: SIM118
             only[creator] = dataset[creator]
     return DatasetView(only)
-
-
-def _tag(name: str, dataset: Dataset) -> int:
-    tag = tag_of(name, dataset)
-    if tag is None or tag not in dataset:
-        raise ValueError("an element that was not read cannot be changed")
-    return int(tag)
 
 
 def carried_out(decision: Decision, came: Held, before: Fields, strip: Collection[int] = ()) -> bytes:
@@ -232,9 +295,11 @@ def _check(data: bytes, came: Held, changes: Mapping[int, bytes | None], wanted:
     except Malformed:
         raise ValueError("the rewritten data set cannot be encoded") from None
     again = Held(data, found, came.transfer_syntax).dataset
-    view = DatasetView(again)
+    names = element_names(again)
     for name, value in wanted.items():
-        tag = tag_of(name, again)
+        tag = names.get(name)
+        if tag is None and not isinstance(value, Unknown) and value is not None:
+            tag = tag_of(name, again)
         if value is None or isinstance(value, Unknown) or (tag is not None and (tag in strip or not tag & 0xFFFF)):
             continue  # what was not read was not changed; group lengths follow
         if tag is None or tag not in again:
@@ -242,5 +307,5 @@ def _check(data: bytes, came: Held, changes: Mapping[int, bytes | None], wanted:
         if (int(tag) in changes or CHARACTER_SET in changes) and not same(_only(again, tag), {name: value}):
             raise ValueError("the rewritten data set cannot be encoded")
     gone = [tag for tag, encoded in changes.items() if encoded is None]
-    if any(tag in again for tag in gone) or len(view) != len(found):
+    if any(tag in again for tag in gone) or len(names) != len(found):
         raise ValueError("the rewritten data set cannot be encoded")

@@ -19,10 +19,9 @@ from hirules.dimse.elements import Malformed
 from hirules.dimse.message import C_FIND_RQ, C_GET_RQ, C_MOVE_RQ, C_STORE_RQ, N_GET_RQ, Command
 from hirules.dimse.options import Options
 from hirules.dimse.outputs import Completed, Judge, Judged, Message, Refused, Ruling
-from hirules.dimse.release import HeaderView, Held, MatchView, carried_out, disclosure, header_of, held
+from hirules.dimse.release import Held, HeldView, carried_out, disclosure, header_of, held
 from hirules.dimse.response import response
 from hirules.dimse.translate import Refusal, associate_request, forward, request_of
-from hirules.model.dataset import DatasetView
 from hirules.model.decision import AssociateStatus, Decision
 from hirules.model.request import Lookup, Request, replaced
 from hirules.model.status import NOT_AUTHORIZED, PROCESSING_FAILURE, UNABLE_TO_PROCESS
@@ -140,13 +139,15 @@ class Desk:
             log.warning("association %s: what leaves is withheld: %s", self._association.calling_ae_title, error)
             request = disclosure(judge.action, judge.decision, judge.asked, {})
             return Judged(self._record(request, PROCESSING_FAILURE, str(error)), status=PROCESSING_FAILURE)
-        view: DatasetView = HeaderView(came.dataset) if judge.header else DatasetView(came.dataset)
-        if judge.action == "answer":
-            view = MatchView(came.dataset, self._options.lookup_kept)
+        view = HeldView(came, header=judge.header, kept=self._options.lookup_kept if judge.action == "answer" else None)
         decision = self._gate.check(disclosure(judge.action, judge.decision, judge.asked, view))
         if not decision.allowed:
             status = decision.status if isinstance(decision.status, int) and decision.status else NOT_AUTHORIZED
             return Judged(decision, hidden=decision.no_match, status=NO_SUCH_OBJECT_INSTANCE if decision.no_match else status)
+        needed = self._options.disclosed
+        if judge.header and needed is not None and needed(judge.action, judge.decision.effective.action).whole:
+            # the policies were changed while it came: they look at what was not waited for
+            return Judged(decision, status=PROCESSING_FAILURE)
         try:
             data = carried_out(decision, came, view, judge.added)
         except ValueError as error:

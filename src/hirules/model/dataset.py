@@ -49,10 +49,7 @@ class DatasetView(Mapping[str, object]):
         tag = tag_of(key, self._dataset)
         if tag is None or tag not in self._dataset or element_name(tag, self._dataset) != key:
             raise KeyError(key)
-        try:
-            return _value(self._dataset[tag])
-        except Exception:  # noqa: BLE001 - pydicom decodes here and raises whatever the bytes make it raise; the element is unknown
-            return _UNDECODABLE
+        return value_at(self._dataset, tag)
 
     def __contains__(self, key: object) -> bool:
         tag = tag_of(key, self._dataset) if isinstance(key, str) else None
@@ -71,6 +68,32 @@ class DatasetView(Mapping[str, object]):
     def dataset(self) -> Dataset:
         """The pydicom data set behind the view."""
         return self._dataset
+
+
+def value_at(dataset: Dataset, tag: int) -> object:
+    """What a view shows of an element that is there."""
+    try:
+        return _value(dataset[tag])
+    except Exception:  # noqa: BLE001 - pydicom decodes here and raises whatever the bytes make it raise; the element is unknown
+        return _UNDECODABLE
+
+
+def element_names(dataset: Dataset) -> dict[str, int]:
+    """The tag of each element by its key, in their order: what :func:`element_name` says of each, in one pass."""
+    names: dict[str, int] = {}
+    creators: dict[int, str] = {}
+    for tag in sorted(map(int, dataset.keys())):
+        name = keyword_of(tag)
+        if not name:
+            name = f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
+            if tag >> 16 & 1 and tag & 0xFFFF >= 0x1000:
+                block = tag >> 8
+                if block not in creators:
+                    creators[block] = _creator(dataset, tag >> 16, block & 0xFF)
+                private = f'({tag >> 16:04X},"{creators[block]}",{tag & 0xFF:02X})'
+                name = private if creators[block] and private not in names else name
+        names[name] = tag
+    return names
 
 
 def keyword_of(tag: int) -> str:
