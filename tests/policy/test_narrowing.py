@@ -69,7 +69,7 @@ def _view(**parts: object) -> View:
         ({"ae_title": "res_7"}, [1, 2, 4]),
         ({}, [4]),
         ({"ae_title": "?"}, [0, 1, 2, 3, 4]),
-        ({"ae_title": "res_\ud800"}, [0, 1, 2, 3, 4]),
+        ({"ae_title": "res_\ud800"}, [1, 2, 4]),
     ],
 )
 def test_candidates_are_found_by_values_and_beginnings(subject: dict[str, str], expected: list[int]) -> None:

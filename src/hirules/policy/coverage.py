@@ -17,10 +17,10 @@ from typing import Literal
 
 import msgspec
 
-from hirules.model.scalars import Scalar
+from hirules.policy.asked import Asked, asks_of_value_alone
 from hirules.policy.ast import All, Any, Argument, Condition, ExceptionRule, Items, Nested, Not, PolicySet, Position, Rule, Test
 from hirules.policy.conditions import Part, holds
-from hirules.policy.narrowing import Asked, Narrowing, Shelf, Step, beginnings, exact_values
+from hirules.policy.narrowing import Narrowing, Shelf, Step
 from hirules.policy.operators import Operator
 from hirules.policy.read import View
 from hirules.policy.trace import TestTrace, Trace, operators_of
@@ -86,31 +86,12 @@ class _Owner(msgspec.Struct, frozen=True):
     tests: tuple[tuple[Test, Part], ...]
 
 
-class _Exact(msgspec.Struct, frozen=True):
-    """Conditions on one path that ask for values or for beginnings: which of them each value satisfies. ``all`` are those that ask for values,
-    ``negative`` of them the negated ones; ``texts`` those that ask for beginnings, which a value with another beginning does not satisfy."""
-
-    asked: Asked
-    all: int = 0
-    negative: int = 0
-    texts: int = 0
-
-    def seen(self, view: View) -> tuple[int, int] | None:
-        """The conditions that are true and those that are false; ``None`` where that is not known by values alone."""
-        found = self.asked.read(view)
-        if found is None:
-            return None
-        true = (found[0] ^ self.negative) & self.all
-        return true, (self.all & ~true) | (self.texts & ~found[1])
-
-
 class _Loose(msgspec.Struct, frozen=True):
-    """A condition that has to be evaluated; ``bits`` are its ``own`` and those of the conditions within it."""
+    """A condition that has to be evaluated each time; ``bits`` are its own and those of the conditions within it."""
 
     rule: Rule
     test: Test
     part: Part
-    own: int
     bits: int
 
 
@@ -118,7 +99,7 @@ class _Plan(msgspec.Struct, frozen=True):
     """What is to be seen of one shelf: conditions by their bits, rules by theirs."""
 
     shelf: Shelf
-    exact: tuple[_Exact, ...]
+    asked: tuple[Asked, ...]
     loose: tuple[_Loose, ...]
     rules: int
     timed: tuple[tuple[Rule, int, int], ...]
@@ -174,23 +155,21 @@ class Coverage:
         for name in looked_at:
             rules &= ~self._owner_bits[name]
         self._unmatched |= rules
-        false = 0
-        for exact in plan.exact:
-            for view in views if exact.asked.path.root == "resource" else views[:1]:
-                if (seen := exact.seen(view)) is not None:
-                    self._true |= seen[0] & conditions
-                    self._false |= seen[1] & conditions
-                    false |= seen[1] if exact.asked.path.root != "resource" else 0
-        self._evaluate(plan, (action, step), views, looked_at, false)
+        for asked in plan.asked:
+            for view in views if asked.path.root == "resource" else views[:1]:
+                true, unknown = asked.read(view)
+                self._true |= true & conditions
+                self._false |= asked.all & ~(true | unknown) & conditions
+        self._evaluate(plan, (action, step), views, looked_at)
 
-    def _evaluate(self, plan: _Plan, key: tuple[str, Step], views: Sequence[View], looked_at: set[str], false: int) -> None:
-        """The conditions that have not been seen both true and false; ``false`` are known to be."""
+    def _evaluate(self, plan: _Plan, key: tuple[str, Step], views: Sequence[View], looked_at: set[str]) -> None:
+        """The conditions that have not been seen both true and false."""
         left: list[_Loose] = []
         for one in plan.loose:
             if not one.bits & ~(self._true & self._false):
                 continue
             left.append(one)
-            if not one.own & false and one.rule.id not in looked_at and _is_valid(one.rule, views[0].now):
+            if one.rule.id not in looked_at and _is_valid(one.rule, views[0].now):
                 for view in views:
                     tests: list[TestTrace] = []
                     holds(one.test, view, self._operators, tests, one.part)
@@ -207,7 +186,7 @@ class Coverage:
     def _planned(self, shelf: Shelf) -> _Plan:
         loose: list[_Loose] = []
         timed: list[tuple[Rule, int, int]] = []
-        exact: dict[str, _Exact] = {}
+        by_path: dict[str, Asked] = {}
         rules = 0
         for rule in shelf.rules:
             bit, bits = self._owner_bits[rule.id], 0
@@ -215,17 +194,13 @@ class Coverage:
                 rules |= bit
             for test, part, within in self._outer_tests(rule):
                 bits |= within
-                own = self._bits[rule.id, test.position]
-                values, texts = exact_values(test), beginnings(test)
-                if values is None:
-                    loose.append(_Loose(rule, test, part, own, within))
-                    if texts is None:
-                        continue
-                known = exact.get(test.path.text) or _Exact(Asked(test.path, test.attribute))
-                exact[test.path.text] = _with(known, own, values, texts or frozenset())
+                if asks_of_value_alone(test):
+                    by_path.setdefault(test.path.text, Asked(test.path, test.attribute)).add(test, within)
+                else:
+                    loose.append(_Loose(rule, test, part, within))
             if rule.valid.start is not None or rule.valid.end is not None:
                 timed.append((rule, bit, bits))
-        return _Plan(shelf, tuple(exact.values()), tuple(loose), rules, tuple(timed))
+        return _Plan(shelf, tuple(by_path.values()), tuple(loose), rules, tuple(timed))
 
     def _outer_tests(self, rule: Rule) -> Iterator[tuple[Test, Part, int]]:
         """The conditions of a rule but those within others, each with the bits of its own and of those within it."""
@@ -252,15 +227,6 @@ class Coverage:
             )
         unmatched = bool(self._unmatched & bit) if owner.conditional else None
         return OwnerCoverage(owner.id, owner.kind, owner.mode, owner.position, bool(self._matched & bit), unmatched, tuple(conditions.values()))
-
-
-def _with(exact: _Exact, own: int, values: tuple[frozenset[Scalar], bool] | None, texts: frozenset[str]) -> _Exact:
-    """``exact`` with one more condition."""
-    if values is None:
-        exact.asked.add((), texts, own)
-        return msgspec.structs.replace(exact, texts=exact.texts | own)
-    exact.asked.add(values[0], (), own)
-    return msgspec.structs.replace(exact, all=exact.all | own, negative=exact.negative | (0 if values[1] else own))
 
 
 def _is_valid(rule: Rule, now: object) -> bool:

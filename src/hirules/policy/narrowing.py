@@ -1,7 +1,7 @@
-"""The few rules that can matter for a request, found by the values and beginnings that their conditions ask for.
+"""The few rules that can matter for a request, found by what their conditions ask for.
 
     Shelf   the rules of one action that look at the request as it came (rewrites), or at the effective one (the others)
-    Choice  the values that conditions of a shelf ask for at one path, and whose they are
+    Asked   what conditions of a shelf ask for at one path, and whose they are
 
 A test is decided by the reference evaluator with these rules only: a rule that is left out is known not to match, so that it changes
 nothing and is not unknown. This is not the index of :mod:`hirules.policy.index`, on purpose: `hirules test` compares the decisions
@@ -10,7 +10,6 @@ that the two lead to.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Literal
@@ -18,99 +17,18 @@ from typing import Literal
 import msgspec
 
 from hirules.model.actions import NARROWING
-from hirules.model.path import Path
-from hirules.model.scalars import TEXTUAL, Scalar, Type
-from hirules.model.vocabulary import Attribute
-from hirules.policy.ast import All, Condition, ListOperand, Operands, Policy, PolicySet, Rule, Test, Value
+from hirules.model.scalars import Scalar
+from hirules.policy.asked import Asked, asks_of_value_alone, beginnings, exact_values
+from hirules.policy.ast import All, Condition, Policy, PolicySet, Rule, Test
 from hirules.policy.matching import suspending
-from hirules.policy.read import View, read
+from hirules.policy.read import View
 
 Step = Literal["rewrite", "decide"]
 STEPS: tuple[Step, Step] = ("rewrite", "decide")
 
-_TYPES = TEXTUAL | {Type.INTEGER, Type.ADDRESS}
-"""Their canonical scalars are equal exactly where they are the same dictionary key."""
-_POSITIVE = frozenset({"equals", "in"})
-_NEGATIVE = frozenset({"not_equals", "not_in"})
-_WILDCARD = re.compile("[*?]")
-_SURROGATE = re.compile("[\ud800-\udfff]")
 _REMEMBERED = 4096
-
-
-def exact_values(test: Test) -> tuple[frozenset[Scalar], bool] | None:
-    """The values that ``test`` asks for, and whether it asks for one of them or for none; ``None`` where it asks for something else."""
-    if len(test.checks) != 1 or test.attribute.type not in _TYPES:
-        return None
-    (check,) = test.checks
-    if check.operator not in _POSITIVE | _NEGATIVE or not isinstance(check.argument, Operands):
-        return None
-    values: set[Scalar] = set()
-    for operand in check.argument.operands:
-        if isinstance(operand, Value):
-            values.add(operand.value)
-        elif isinstance(operand, ListOperand):
-            values |= operand.members
-        else:
-            return None
-    return frozenset(values), check.operator in _POSITIVE
-
-
-def beginnings(test: Test) -> frozenset[str] | None:
-    """Texts with one of which a value must begin to satisfy ``test``; ``None`` where it asks for something else, or for any beginning."""
-    if test.attribute.type not in TEXTUAL:
-        return None
-    for check in test.checks:
-        if check.operator in ("glob", "starts_with") and isinstance(check.argument, Operands):
-            # AE titles are canonical in upper case; the pattern follows them
-            fold = str.upper if test.attribute.type is Type.AE_TITLE else str
-            texts = [fold(text) for text in _constants(check.argument)]
-            if check.operator == "glob":
-                texts = [_WILDCARD.split(text, maxsplit=1)[0] for text in texts]
-            if all(texts):
-                return frozenset(texts)
-    return None
-
-
-def _constants(argument: Operands) -> Iterator[str]:
-    for operand in argument.operands:
-        if isinstance(operand, Value):
-            yield str(operand.value)
-        elif isinstance(operand, ListOperand):
-            yield from map(str, operand.values)
-
-
-class Asked(msgspec.Struct, frozen=True):
-    """What is asked for at one path: exact values, or beginnings of texts, each with the numbers of who asks."""
-
-    path: Path
-    attribute: Attribute
-    by_value: dict[Scalar, int] = msgspec.field(default_factory=dict)
-    by_beginning: dict[str, int] = msgspec.field(default_factory=dict)
-    lengths: set[int] = msgspec.field(default_factory=set)
-
-    def add(self, values: Iterable[Scalar], texts: Iterable[str], bits: int) -> None:
-        """``bits`` ask for one of these."""
-        for value in values:
-            self.by_value[value] = self.by_value.get(value, 0) | bits
-        for text in texts:
-            self.by_beginning[text] = self.by_beginning.get(text, 0) | bits
-            self.lengths.add(len(text))
-
-    def read(self, view: View) -> tuple[int, int] | None:
-        """Who asks for a value that is there, and who for a beginning; ``None`` where that is not known by values alone."""
-        seen = read(self.path, self.attribute, view)
-        if seen.unknown is not None or seen.everything:
-            return None
-        exact = possible = 0
-        for value in seen.values:
-            exact |= self.by_value.get(value, 0)  # type: ignore[call-overload]
-            if self.lengths:
-                text = str(value)
-                if not text.isascii() and _SURROGATE.search(text):
-                    return None  # RE2 has no such text: unknown
-                for length in self.lengths:
-                    possible |= self.by_beginning.get(text[:length], 0)
-        return exact, possible
+_EVALUATED = 64
+"""A condition that has to be evaluated for each value is worth as much as one that so many rules share."""
 
 
 class Shelf(msgspec.Struct, frozen=True):
@@ -118,14 +36,14 @@ class Shelf(msgspec.Struct, frozen=True):
 
     rules: tuple[Rule, ...]
     always: int
-    asked: tuple[tuple[Asked, int], ...]
+    asked: tuple[Asked, ...]
 
     def candidates(self, view: View) -> list[int]:
         """The numbers of the rules that may match, or be unknown, for the request of ``view``; ascending."""
         found = self.always
-        for asked, everyone in self.asked:
-            seen = asked.read(view)
-            found |= everyone if seen is None else seen[0] | seen[1]
+        for asked in self.asked:
+            true, unknown = asked.read(view)
+            found |= true | unknown
         return list(bits_of(found))
 
 
@@ -141,42 +59,29 @@ def shelf_of(rules: Iterable[Rule]) -> Shelf:
     """The shelf of these rules, each at the path where the fewest others ask for the same."""
     ordered = tuple(rules)
     needed = [list(_needed(rule)) for rule in ordered]
-    frequency = Counter((one.test.path.text, key) for needs in needed for one in needs for key in one.keys)
+    frequency = Counter((test.path.text, key) for tests in needed for test in tests for key in _keys(test))
     always = 0
-    by_path: dict[str, tuple[Asked, int]] = {}
-    for number, needs in enumerate(needed):
-        if not needs:
+    by_path: dict[str, Asked] = {}
+    for number, tests in enumerate(needed):
+        if not tests:
             always |= 1 << number
             continue
-        best = min(needs, key=lambda one: (max((frequency[one.test.path.text, key] for key in one.keys), default=0), len(one.keys), one.test.path.text))
-        asked, everyone = by_path.get(best.test.path.text) or (Asked(best.test.path, best.test.attribute), 0)
-        asked.add(best.values, best.texts, 1 << number)
-        by_path[best.test.path.text] = (asked, everyone | 1 << number)
+        best = min(tests, key=lambda test: (max((frequency[test.path.text, key] for key in _keys(test)), default=_EVALUATED), test.path.text))
+        by_path.setdefault(best.path.text, Asked(best.path, best.attribute)).add(best, 1 << number)
     return Shelf(ordered, always, tuple(by_path.values()))
 
 
-class _Need(msgspec.Struct, frozen=True):
-    """A condition without which a rule does not match, and what it asks for."""
-
-    test: Test
-    values: frozenset[Scalar] = frozenset()
-    texts: frozenset[str] = frozenset()
-
-    @property
-    def keys(self) -> frozenset[Scalar]:
-        return self.values or self.texts
+def _keys(test: Test) -> frozenset[Scalar]:
+    """The values or the beginnings that a condition asks for, of which a request has few."""
+    exact = exact_values(test)
+    if exact is not None:
+        return exact[0] if exact[1] else frozenset()
+    return beginnings(test) or frozenset()
 
 
-def _needed(rule: Rule) -> Iterator[_Need]:
-    """The conditions of what every entity has in common that a rule needs."""
-    for test in _conjuncts(rule.when):
-        if test.path.root in ("subject", "request"):
-            exact = exact_values(test)
-            if exact is not None:
-                if exact[1]:
-                    yield _Need(test, values=exact[0])
-            elif (texts := beginnings(test)) is not None:
-                yield _Need(test, texts=texts)
+def _needed(rule: Rule) -> Iterator[Test]:
+    """The conditions that a rule needs, of those on what every entity has in common."""
+    return (test for test in _conjuncts(rule.when) if test.path.root in ("subject", "request") and asks_of_value_alone(test))
 
 
 def _conjuncts(condition: Condition | None) -> Iterator[Test]:
