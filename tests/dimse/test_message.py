@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset
 from pynetdicom.dsutils import decode, encode
 
 from hirules.dimse import message
-from hirules.dimse.message import ELEMENTS, NUMBERS, CommandError, encode_command, parse_command
+from hirules.dimse.message import ELEMENTS, NUMBERS, CommandError, encode_command, parse_command, with_number, with_originator
 from hirules.model.status import MISTYPED_ARGUMENT, PROCESSING_FAILURE
 
 MOVE = {
@@ -229,3 +229,22 @@ def test_all_but_the_padding_of_an_ae_title_stays_so_that_the_canonical_form_dif
 
 def test_the_repr_shows_no_value() -> None:
     assert "DEST" not in repr(parse_command(encode_command(MOVE)))
+
+
+def test_a_number_is_replaced_and_nothing_else() -> None:
+    unlisted = element(0x0003, b"1.2\0") + element(0x5110, b"x ")
+    raw = command_set(element(0x0100, b"\x21\x80"), element(0x0120, b"\x07\x00"), unlisted)
+    assert with_number(raw, "MessageIDBeingRespondedTo", 0x1234) == raw.replace(b"\x07\x00", b"\x34\x12")
+    with pytest.raises(ValueError, match="MessageID"):
+        with_number(raw, "MessageID", 1)
+
+
+@pytest.mark.parametrize("title", ["CLIENT", "ODD", "SIXTEEN_LETTERS_"])
+def test_an_originator_is_replaced(title: str) -> None:
+    values = {"CommandField": 1, "MessageID": 3, "AffectedSOPInstanceUID": "1.2.3", "CommandDataSetType": 1}
+    came = encode_command({**values, "MoveOriginatorApplicationEntityTitle": "PACS_X", "MoveOriginatorMessageID": 65535})
+    expected = encode_command({**values, "MoveOriginatorApplicationEntityTitle": title, "MoveOriginatorMessageID": 9})
+    assert with_originator(came, title, 9) == expected
+    assert parse_command(expected).values["MoveOriginatorApplicationEntityTitle"] == title
+    with pytest.raises(ValueError, match="Move Originator"):
+        with_originator(encode_command(values), title, 9)

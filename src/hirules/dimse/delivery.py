@@ -19,7 +19,7 @@ import msgspec
 from hirules.dimse.acceptances import merged
 from hirules.dimse.association import Association, AssociationError, decode_acceptance
 from hirules.dimse.legs import DESTINATION_LOST, LOST, End, Leg, NoLeg, ToLegs
-from hirules.dimse.message import C_STORE_RQ, Command, encode_command, parse_command
+from hirules.dimse.message import C_STORE_RQ, Command, with_originator
 from hirules.dimse.moves import Move, Moves
 from hirules.dimse.negotiation import acceptance_downstream
 from hirules.dimse.options import Destination, Options
@@ -106,7 +106,7 @@ class Delivery:
         with self._lane.lock:
             self._peer.sendall(acceptance_downstream(acceptance, self._request))
         for leg in legs:
-            leg.start(self._lane, self._desk)
+            leg.start(self._lane, self._desk, self._offered)
         log.info("association %s: made, to %s", self._name, ", ".join(leg.destination.ae_title for leg in legs))
         return b""
 
@@ -135,7 +135,7 @@ class Delivery:
             legs, _ = self._reach([destination])
             for added in legs:
                 if added.destination == destination:
-                    added.start(self._lane, self._desk)
+                    added.start(self._lane, self._desk, self._offered)
         leg = self._legs[destination]
         if leg is None or leg.lost:
             return DESTINATION_LOST, LOST
@@ -259,8 +259,7 @@ class _Desk(Desk):
         if ruling.answer is not None:
             return ruling
         self._delivery.aim(leg, move)
-        values = {**command.values, "MoveOriginatorApplicationEntityTitle": move.origin.ae_title, "MoveOriginatorMessageID": move.origin.message_id}
-        return msgspec.structs.replace(ruling, command=parse_command(encode_command(values)).raw, move=move)
+        return msgspec.structs.replace(ruling, command=with_originator(command.raw, move.origin.ae_title, move.origin.message_id), move=move)
 
     def _narrowed(self, message: Message, move: Move) -> Ruling:
         """What the rules for `c-store` say of an instance that a permitted C-MOVE brings: they only narrow it."""

@@ -184,9 +184,10 @@ class Leg:
             raise NoLeg(f"{self.destination.ae_title} rejected it", answer)
         raise NoLeg(f"{self.destination.ae_title} did not accept it")
 
-    def start(self, upstream: Lane, desk: Desk) -> None:
-        """Take what the destination answers to the upstream, on a thread of its own."""
+    def start(self, upstream: Lane, desk: Desk, offered: Association) -> None:
+        """Take what the destination answers to the upstream, on a thread of its own. ``offered`` is what the upstream may use."""
         self._desk = desk
+        self.asked.contexts = offered.contexts
         established(self.peer, self._options)
         pump = Pump("destination", self.peer, self.flow, upstream, self.lane, desk)
         self._thread = threading.Thread(target=self._run, args=(pump, upstream), name=f"from-destination {self.destination.ae_title}", daemon=True)

@@ -271,6 +271,19 @@ def with_number(data: bytes, keyword: str, number: int) -> bytes:
     raise ValueError(f"the command has no {keyword}")
 
 
+def with_originator(data: bytes, title: str, number: int) -> bytes:
+    """The well-formed command set of a C-STORE that has a Move Originator, with another one. They are its last elements (PS3.7 Table 9.3-1)."""
+    at = 12
+    while at + 8 <= len(data):
+        group, element, length = _HEADER.unpack_from(data, at)
+        if (group, element) == (0, 0x1030):
+            value = _write("AE", title)
+            body = data[12:at] + _HEADER.pack(0, 0x1030, len(value)) + value + _HEADER.pack(0, 0x1031, 2) + _US.pack(number)
+            return _GROUP_LENGTH + _UL.pack(len(body)) + body
+        at += 8 + length
+    raise ValueError("the command has no Move Originator")
+
+
 def _read_us(value: bytes) -> int:
     if len(value) != 2:
         raise CommandError("a wrong element length", MISTYPED_ARGUMENT)

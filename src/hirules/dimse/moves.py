@@ -87,9 +87,9 @@ class Move:
         return self._closed
 
     def begin(self) -> bool:
-        """An instance of it is about to go on; ``False`` where the move is over, and it must not."""
+        """An instance of it is about to go on; ``False`` where the move is over, or not on its way, and it must not."""
         with self._changed:
-            if self._closed:
+            if self._closed or self.request is None:
                 return False
             self._under_way += 1
             return True
