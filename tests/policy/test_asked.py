@@ -22,7 +22,7 @@ TITLES = [
 KEYS = ["{contains: PatientID}", "{contains_any: [PatientID, StudyDate]}", "{subset_of: [PatientID]}", "{every: {in: [PatientID]}}", "{count: {gte: 2}}"]
 
 
-def tests_on(path: str, matchers: list[str]) -> list[ast.Test]:
+def conditions_on(path: str, matchers: list[str]) -> list[ast.Test]:
     rules = [f"{{on: c-find, when: {{{path}: {matcher}}}, deny: {{}}}}" for matcher in matchers]
     found = [rule.when for rule in policy_set(*rules).rules]
     assert all(isinstance(one, ast.Test) for one in found)
@@ -36,12 +36,27 @@ def view(**parts: Any) -> View:
 
 @pytest.mark.parametrize("title", ["A", "b", "AB", " res_1", "PACS_MAIN", "pacs_dr", "", None, "?", ["A", "B"], "RES_\ud800", "C"])
 def test_conditions_on_a_single_value(title: object) -> None:
-    check(tests_on("subject.ae_title", TITLES), view(subject={"ae_title": title}))
+    check(conditions_on("subject.ae_title", TITLES), view(subject={"ae_title": title}))
+
+
+NETWORKS = [
+    "{cidr: 10.0.0.0/8}",
+    "{cidr: [10.1.2.0/24, fd00::/8]}",
+    "{not_cidr: 10.1.0.0/16}",
+    "10.1.2.3",
+    "{cidr: '::ffff:10.1.0.0/112'}",
+    "{cidr: 0.0.0.0/0}",
+]
+
+
+@pytest.mark.parametrize("address", ["10.1.2.3", "10.2.0.1", "::ffff:10.1.9.9", "fd00::1", "2001:db8::1", None, "nonsense"])
+def test_conditions_on_an_address(address: object) -> None:
+    check(conditions_on("subject.address", NETWORKS), view(subject={"address": address}))
 
 
 @pytest.mark.parametrize("keys", [["PatientID"], ["StudyDate", "PatientID"], [], None, ["PatientID", "?"], ["PatientName"]])
 def test_conditions_on_many_values(keys: object) -> None:
-    check(tests_on("request.keys", KEYS), view(request={"keys": keys}))
+    check(conditions_on("request.keys", KEYS), view(request={"keys": keys}))
 
 
 def check(tests: list[ast.Test], seen: View) -> None:
@@ -68,16 +83,16 @@ def check(tests: list[ast.Test], seen: View) -> None:
     ],
 )
 def test_conditions_that_ask_for_more_than_the_value(path: str, matcher: str) -> None:
-    (test,) = tests_on(path, [matcher])
+    (test,) = conditions_on(path, [matcher])
     assert not asks_of_value_alone(test)
 
 
 def test_what_is_asked_for() -> None:
-    exact = [exact_values(test) for test in tests_on("subject.ae_title", TITLES[:5])]
+    exact = [exact_values(test) for test in conditions_on("subject.ae_title", TITLES[:5])]
     assert exact == [
         (frozenset({"A"}), True), (frozenset({"A", "B"}), True), (frozenset({"PACS_MAIN", "PACS_DR"}), True), (frozenset({"A"}), False),
         (frozenset({"B"}), False),
     ]  # fmt: skip
-    begins = [beginnings(test) for test in tests_on("subject.ae_title", TITLES[5:])]
+    begins = [beginnings(test) for test in conditions_on("subject.ae_title", TITLES[5:])]
     assert begins[:3] == [frozenset({"RES_"}), None, frozenset({"RES", "PACS"})]
     assert begins[-1] == frozenset({"A"})

@@ -1,7 +1,7 @@
 """What conditions ask of the value at one path, so that thousands of them are answered at once.
 
     exact values   a dictionary: whose condition holds for this value
-    beginnings     a dictionary: whose pattern may match a text that begins so; these are evaluated
+    beginnings     a dictionary: whose pattern may match a text that begins so, in whose network an address may lie; these are evaluated
     the rest       evaluated once for each reading, and remembered
 
 Conditions are bits of a whole number. Only those are here whose truth depends on what is read at their path, and on nothing else.
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from ipaddress import IPv4Address, IPv6Address
 
 from hirules.model.path import Path
 from hirules.model.reading import Reading
@@ -19,6 +20,7 @@ from hirules.model.vocabulary import Attribute
 from hirules.policy.ast import Argument, Check, Flag, ListOperand, Nested, Operands, Test, Value, Weekdays, Window
 from hirules.policy.conditions import holds
 from hirules.policy.operators import OPERATORS
+from hirules.policy.patterns import network_of
 from hirules.policy.read import View, read
 
 _TYPES = TEXTUAL | {Type.INTEGER, Type.ADDRESS}
@@ -28,6 +30,8 @@ _NEGATIVE = frozenset({"not_equals", "not_in"})
 _WILDCARD = re.compile("[*?]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _REMEMBERED = 4096
+_Beginning = str | tuple[int, int, int]
+"""The first characters of a text; of an address its version, the length of the network and its first bits."""
 
 
 def exact_values(test: Test) -> tuple[frozenset[Scalar], bool] | None:
@@ -72,6 +76,15 @@ def _constants(argument: Operands) -> Iterator[str]:
             yield from map(str, operand.values)
 
 
+def networks(test: Test) -> frozenset[_Beginning] | None:
+    """The networks in one of which an address must lie to satisfy ``test``; ``None`` where it asks for something else."""
+    for check in test.checks:
+        if check.operator == "cidr" and isinstance(check.argument, Operands):
+            found = map(network_of, _constants(check.argument))
+            return frozenset((one.version, one.prefixlen, int(one.network_address) >> (one.max_prefixlen - one.prefixlen)) for one in found)
+    return None
+
+
 def asks_of_value_alone(test: Test) -> bool:
     """Whether the truth of ``test`` depends on what is read at its path only: not on the time, another attribute, or a plugin."""
     return all(map(_of_value_alone, test.checks))
@@ -101,8 +114,11 @@ class Asked:
         self.all = 0
         self._exact = self._negative = 0
         self._by_value: dict[Scalar, int] = {}
-        self._by_beginning: dict[str, list[tuple[Test, int]]] = {}
+        self._by_beginning: dict[_Beginning, list[tuple[Test, int]]] = {}
         self._lengths: set[int] = set()
+        """Of the texts."""
+        self._prefixes: set[tuple[int, int]] = set()
+        """Of the networks: version and length."""
         self._rest: list[tuple[Test, int]] = []
         self._evaluated: list[tuple[Test, int]] = []
         self._everyone: list[tuple[Test, int]] = []
@@ -119,12 +135,15 @@ class Asked:
                 self._by_value[value] = self._by_value.get(value, 0) | bit
             return
         self._evaluated.append((test, bit))
-        texts = beginnings(test)
-        if texts is None:
+        asked = beginnings(test) if test.attribute.type is not Type.ADDRESS else networks(test)
+        if asked is None:
             self._rest.append((test, bit))
-        for text in texts or ():
-            self._by_beginning.setdefault(text, []).append((test, bit))
-            self._lengths.add(len(text))
+        for one in asked or ():
+            self._by_beginning.setdefault(one, []).append((test, bit))
+            if isinstance(one, str):
+                self._lengths.add(len(one))
+            else:
+                self._prefixes.add(one[:2])
 
     def read(self, view: View) -> tuple[int, int]:
         """Whose condition holds, and whose is unknown, for what is read."""
@@ -160,5 +179,10 @@ class Asked:
         texts = [str(value) for value in seen.values] if self._lengths else []
         if any(not text.isascii() and _SURROGATE.search(text) for text in texts):
             return self._evaluated  # RE2 has no such text: unknown
-        found = {bit: test for text in texts for length in self._lengths for test, bit in self._by_beginning.get(text[:length], ())}
+        asked: list[_Beginning] = [text[:length] for text in texts for length in self._lengths]
+        for value in seen.values if self._prefixes else ():
+            if isinstance(value, IPv4Address | IPv6Address):
+                bits = int(value)
+                asked += [(version, length, bits >> (value.max_prefixlen - length)) for version, length in self._prefixes if version == value.version]
+        found = {bit: test for one in asked for test, bit in self._by_beginning.get(one, ())}
         return [*self._rest, *((test, bit) for bit, test in found.items())]

@@ -11,14 +11,13 @@ that the two lead to.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Literal
 
 import msgspec
 
 from hirules.model.actions import NARROWING
-from hirules.model.scalars import Scalar
-from hirules.policy.asked import Asked, asks_of_value_alone, beginnings, exact_values
+from hirules.policy.asked import Asked, asks_of_value_alone, beginnings, exact_values, networks
 from hirules.policy.ast import All, Condition, Policy, PolicySet, Rule, Test
 from hirules.policy.matching import suspending
 from hirules.policy.read import View
@@ -71,12 +70,12 @@ def shelf_of(rules: Iterable[Rule]) -> Shelf:
     return Shelf(ordered, always, tuple(by_path.values()))
 
 
-def _keys(test: Test) -> frozenset[Scalar]:
-    """The values or the beginnings that a condition asks for, of which a request has few."""
+def _keys(test: Test) -> Collection[object]:
+    """The values, beginnings or networks that a condition asks for, of which a request has few."""
     exact = exact_values(test)
     if exact is not None:
-        return exact[0] if exact[1] else frozenset()
-    return beginnings(test) or frozenset()
+        return exact[0] if exact[1] else ()
+    return beginnings(test) or networks(test) or ()
 
 
 def _needed(rule: Rule) -> Iterator[Test]:
