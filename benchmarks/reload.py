@@ -21,7 +21,7 @@ from benchmarks.workload import generate
 
 PERIOD = 0.001
 AFTER = 3.0
-"""Seconds after the swap in which the old set is taken apart and the trees of the new one grow."""
+"""Seconds after the swap in which the old set is taken apart and the tables of the new one fill."""
 CHILD = "import sys; from benchmarks.reload import measure; measure(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))"
 
 
@@ -122,6 +122,7 @@ def markdown(reloading: Reloading) -> str:
             f"{1 / PERIOD:,.0f} `gate.check` a second. From the change to the new set deciding: {min(reloading.seconds):.1f} to {max(reloading.seconds):.1f} "
             "s, of which up to 1.5 s are until the change is seen and the folder quiet. Lateness is from the moment a decision was due to its answer.",
             "\n".join(lines),
-            "*After*: the old set is taken apart in slices, and the trees of the new one grow with the values that requests bring.",
+            "*After*: the old set is taken apart in slices, and the tables of the new one fill with the values that requests bring. "
+            "The process froze its start (`gc.freeze()`, as `hirules serve` does), so a reload freezes the new set too.",
         ]
     )

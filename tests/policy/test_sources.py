@@ -48,7 +48,11 @@ def test_an_element_that_is_spelled_by_its_number_is_not_read_here() -> None:
 
 
 def test_a_reader_reads_all_sources_at_once() -> None:
-    read = reader_of((Source(SUBJECT, "ae_title"), Source(SUBJECT, "it's"), Source(REQUEST, "MoveDestination"), Source(IDENTIFIER, "PatientID")))
-    assert read({"ae_title": "A", "it's": "B"}, {"MoveDestination": "C"}, {"PatientID": "D"}) == ("A", "B", "C", "D")
-    assert read({}, {}, {}) == (None, None, None, None)
-    assert reader_of(())({}, {}, {}) == ()
+    for names in range(7):
+        sources = [Source(place, f"n{name}") for name in range(names) for place in (IDENTIFIER, SUBJECT)] + [Source(REQUEST, "MoveDestination")]
+        read, at = reader_of(sources)
+        fields = [{f"n{name}": f"{root}{name}" for name in range(names)} for root in "si"]
+        key = read(fields[0], {"MoveDestination": "D", "n0": "not read"}, fields[1])
+        assert [key[place] for place in at] == [*(f"{root}{name}" for name in range(names) for root in "is"), "D"]
+        assert set(key) - {key[place] for place in at} <= {None}
+        assert set(read({}, {}, {})) == {None}

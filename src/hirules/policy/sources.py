@@ -9,8 +9,7 @@ An identifier may spell an element by its number, ``(0010,0020)``, which rules r
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -79,20 +78,42 @@ def source_of(path: Path, type_: Type) -> Source:
 
 Key = tuple[object, ...]
 Reader = Callable[[Fields, Fields, Fields], Key]
-"""What of a request's subject, its parameters and its identifier stands at some sources, in their order."""
+"""What of a request's subject, its parameters and its identifier stands at some sources."""
 
-_PLACES = {SUBJECT: "subject", REQUEST: "request", IDENTIFIER: "identifier"}
+_NO_NAME: Final = ""
+"""In the place of a name that is not read."""
 
 
-@lru_cache
-def reader_of(sources: Sequence[Source]) -> Reader:
-    """A reader of these sources.
+def reader_of(sources: Sequence[Source]) -> tuple[Reader, tuple[int, ...]]:
+    """A reader of these sources, and where in its answer each of them is.
 
-    It is one expression, made for them: a loop over their names takes three times as long, and every request is read so.
+    It reads a fixed number of names at each place: a loop over names takes three times as long, and every request is read so.
     """
-    values = "".join(f"{_PLACES[source.place]}.get({source.name!r}), " for source in sources)
-    made: Any = eval(f"lambda subject, request, identifier: ({values})", {"__builtins__": {}})
-    return made  # type: ignore[no-any-return]
+    names = [[source.name for source in sources if source.place == place] for place in (SUBJECT, REQUEST, IDENTIFIER)]
+    most = max(map(len, names))
+    width = next((width for width in (2, 4) if most <= width), most)
+    padded = [[*some, *[_NO_NAME] * (width - len(some))] for some in names]
+    at = tuple(width * (source.place - SUBJECT) + names[source.place - SUBJECT].index(source.name) for source in sources)
+    if width == 2:
+        return _two(*padded), at
+    return (_four(*padded) if width == 4 else _any(*padded)), at
+
+
+def _two(of_subject: Sequence[str], of_request: Sequence[str], of_identifier: Sequence[str]) -> Reader:
+    (a, b), (c, d), (e, f) = of_subject, of_request, of_identifier
+    return lambda subject, request, identifier: (subject.get(a), subject.get(b), request.get(c), request.get(d), identifier.get(e), identifier.get(f))
+
+
+def _four(of_subject: Sequence[str], of_request: Sequence[str], of_identifier: Sequence[str]) -> Reader:
+    (a, b, c, d), (e, f, g, h), (i, j, k, m) = of_subject, of_request, of_identifier
+    return lambda subject, request, identifier: (
+        subject.get(a), subject.get(b), subject.get(c), subject.get(d), request.get(e), request.get(f), request.get(g), request.get(h),
+        identifier.get(i), identifier.get(j), identifier.get(k), identifier.get(m),
+    )  # fmt: skip
+
+
+def _any(of_subject: Sequence[str], of_request: Sequence[str], of_identifier: Sequence[str]) -> Reader:
+    return lambda subject, request, identifier: (*map(subject.get, of_subject), *map(request.get, of_request), *map(identifier.get, of_identifier))
 
 
 def spelled_otherwise(sources: Iterable[Source]) -> frozenset[str]:

@@ -42,7 +42,7 @@ class Table:
     """
 
     __slots__ = (
-        "_columns", "_entries", "_every", "_leaves", "_looked", "_members", "_operators", "_outcomes", "_room", "_sources", "_unread",
+        "_columns", "_entries", "_every", "_leaves", "_looked", "_members", "_operators", "_outcomes", "_room", "_sources",
         "allow", "known", "reader", "spelled",
     )  # fmt: skip
 
@@ -67,14 +67,14 @@ class Table:
             between()
         zone = ZoneInfo(policies.time_zone)
         columns = [Column(*paths[path], checks, len(entries), zone, action.has_resource, between) for path, checks in found.items()]
-        self._columns = sorted([column for column in columns if not column.lazy], key=lambda column: column.source.place)
+        in_key = sorted([column for column in columns if not column.lazy], key=lambda column: column.source.place)
         self._looked = [column for column in columns if column.lazy]
         """Their values are looked for only where a rule that is left tests them, and are no part of what is remembered."""
-        sources = tuple(column.source for column in self._columns)
+        sources = tuple(column.source for column in in_key)
         self._sources = frozenset(sources)
-        self._unread = (None,) * len(sources)
         self.spelled = spelled_otherwise(sources)
-        self.reader = reader_of((*sources, _BROUGHT) if action.name == "c-store" else sources)
+        self.reader, places = reader_of((*sources, _BROUGHT) if action.name == "c-store" else sources)
+        self._columns = [(column, at) for column, at in zip(in_key, places, strict=False)]
         self.known: dict[Key, Decision] = {}
         self._leaves: dict[object, Leaf] = {}
         self._room = max(64, min(_LEAVES, _OCTETS * 8 // max(1, len(entries))))
@@ -92,11 +92,13 @@ class Table:
         ``key`` is what ``reader`` reads of the request; without it the identifier is read only as far as rules that are left test it.
         """
         bits, doubt, follows = self._every, 0, key is not None
-        for column, raw in zip(self._columns, key or self._unread, strict=False):
-            if key is None:
-                if not bits & column.tested:
-                    continue
+        for column, at in self._columns:
+            if key is not None:
+                raw = key[at]
+            elif bits & column.tested:
                 raw = column.source.raw(request)
+            else:
+                continue
             if type(raw) is str or raw is None:
                 mask = column.masks.get(raw)
                 if mask is None:
@@ -129,7 +131,7 @@ class Table:
 
     def fell(self, between: Callable[[], None]) -> None:
         """Take it apart in small steps, once nobody decides by it: to free it at once takes its time."""
-        held: list[dict[Any, Any] | list[Any]] = [self.known, self._leaves, self._members, *(column.masks for column in self._columns), self._entries]
+        held: list[dict[Any, Any] | list[Any]] = [self.known, self._leaves, self._members, *(column.masks for column, _ in self._columns), self._entries]
         for items in held:
             while items:
                 items.pop() if isinstance(items, list) else items.popitem()
