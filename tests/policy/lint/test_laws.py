@@ -6,9 +6,11 @@ from collections import Counter
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
+import msgspec
+
 from hirules.model.request import Request
 from hirules.model.vocabulary import VOCABULARY
-from hirules.policy.ast import Rule
+from hirules.policy.ast import All, Rule
 from hirules.policy.conditions import applies
 from hirules.policy.entities import entities_of
 from hirules.policy.lint import Lint, lints, subject_of
@@ -38,6 +40,11 @@ def confirm(subject: Subject, lint: Lint, requests: list[tuple[Request, datetime
     match code:
         case "never-matches" if about:
             assert all(True not in truths(about[0], *request) for request in requests), lint.finding
+        case "never-matches":
+            exception = next(one for policy in subject.policies.policies for one in policy.exceptions if f"`{one.id}`" in lint.finding.message)
+            for name in exception.of:
+                suspended = msgspec.structs.replace(by_id[name], when=All(tuple(one for one in (by_id[name].when, exception.when) if one is not None)))
+                assert all(True not in truths(suspended, *request) for request in requests), lint.finding
         case "always":
             assert all(False not in truths(about[0], *request) for request in requests), lint.finding
             assert example is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import yaml
 
@@ -16,7 +17,7 @@ from hirules.policy.lint.terms import terms
 from hirules.policy.operators import OPERATORS
 from hirules.policy.read import View
 from hirules.policy.truth import Truth
-from tests.policy.deciding import NOW, ZONE, ZoneInfo, cases, policy_set, request
+from tests.policy.deciding import NOW, ZONE, cases, policy_set, request
 from tests.policy.test_operators import with_unknowns
 
 PROVER = Prover(OPERATORS, ZoneInfo(ZONE))

@@ -23,6 +23,7 @@ PROVER = Prover(OPERATORS, UTC)
         "{resource.StudyDate: {gt: 2025-12-31, lt: 2026-01-01}}",
         "{resource.StudyDate: {between: [2025-01-01, 2025-02-01], gt: 2025-02-01}}",
         "{resource.instance_count: {gte: 5, lt: 5}}",
+        "{resource.PatientWeight: {gt: 70, lte: 70}}",
         "{resource.ModalitiesInStudy: {contains: SR, subset_of: [CT, MR]}}",
         "{resource.ModalitiesInStudy: {contains_all: [CT, SR], not_in: [SR]}}",
         "{resource.ModalitiesInStudy: {every: {in: [CT], not_equals: CT}}}",
@@ -48,6 +49,7 @@ def test_what_excludes_each_other(text: str) -> None:
         "{subject.ae_title: {glob: 'A*', ends_with: B}}",
         "{subject.ae_title: {regex: A.*, starts_with: B}}",  # nothing is concluded from a pattern of RE2
         "{resource.StudyDate: {gte: 2025-12-31, lt: 2026-01-01}}",
+        "{resource.PatientWeight: {gte: 70, lte: 70}}",
         "{request.AttributeIdentifierList: {contains: PrinterName, exists: false}}",  # absent is everything
         "{request.Identifier.PatientID: {exists: true, not_equals: P1}}",
         "{context.purpose_verified: {not_in: [true, false]}}",
@@ -91,6 +93,7 @@ NOT = [
     ("{subject.ae_title: {glob: 'WARD*'}}", "{subject.ae_title: {glob: WARD_S*}}"),
     ("{resource.ModalitiesInStudy: {contains: CT}}", "{resource.ModalitiesInStudy: {subset_of: [CT]}}"),
     ("{resource.ModalitiesInStudy: {contains: CT}}", "{resource.ModalitiesInStudy: {not_equals: SR}}"),
+    ("{resource.ModalitiesInStudy: {contains: CT}}", "{resource.ModalitiesInStudy: {every: {exists: true}}}"),  # some of them may be unknown
     ("{resource.ModalitiesInStudy: {not_in: [SR]}}", "{resource.ModalitiesInStudy: {every: {not_equals: SR}}}"),  # false where absent
     ("{request.Identifier.PatientID: {wildcard: false}}", "{request.Identifier.PatientID: {not_equals: P1}}"),
     ("{resource.StudyDate: {older_than: 365d}}", "{resource.StudyDate: {older_than: 1y}}"),  # a year may have 366 days
@@ -123,3 +126,10 @@ def test_a_contradiction_is_reduced_to_what_makes_it() -> None:
     culprit = PROVER.impossible(literals("{subject.user: {exists: true, in: [a, b], not_equals: z, starts_with: c}}"))
     assert culprit is not None
     assert [one.check.operator for one in PROVER.reduced(culprit)] == ["in", "starts_with"]
+
+
+def test_nothing_follows_for_a_path_of_which_nothing_is_said() -> None:
+    """It may be unknown, although every value that it may have would do."""
+    on = "update-image-set-metadata"
+    assert not PROVER.follows(literals("{subject.user: a}", on), condition("{request.force: [true, false]}", on), True)
+    assert PROVER.follows(literals("{request.force: {exists: true}}", on), condition("{request.force: [true, false]}", on), True)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
+from hirules.policy.findings import Finding
+from hirules.policy.lint.silences import heard
+from hirules.policy.load import load_set
 from tests.policy.lint.test_golden import found
 from tests.policy.loading import codes, load, only
 
@@ -57,3 +61,13 @@ def test_a_silence_without_effect_is_a_finding_that_cannot_be_silenced() -> None
 def test_a_silence_names_a_warning_and_gives_a_reason(lint: str, code: str, message: str) -> None:
     found = only(load(policy(f"  - {{id: r, on: c-move, when: {{subject.ae_title: A}}, lint: {lint}, allow: {{}}}}\n")))
     assert (found.code, found.message, found.severity) == (code, message, "error")
+
+
+def test_an_error_is_never_silenced() -> None:
+    files = {"p.yaml": policy(f"  - {GLOB}, lint: {{glob-without-wildcard: a}}}}\n").encode()}
+    policies = load_set(files).required()
+    error = Finding("p.yaml", 4, 5, "glob-without-wildcard", "m")
+    assert heard([error], policies, {})[0] == error
+    assert heard([msgspec.structs.replace(error, severity="warning")], policies, {}) == []
+    other = Finding("set.yaml", 1, 1, "glob-without-wildcard", "m", "warning")
+    assert other in heard([other], policies, {})
