@@ -16,7 +16,7 @@ from hirules.policy.sources import ELSEWHERE, Source, source_of
 from hirules.policy.truth import Truth, kleene_all, kleene_any, kleene_not
 
 Fused = Callable[[Request, View], Truth]
-_REMEMBERED = 4096
+_REMEMBERED = 512
 _UNSEEN = object()
 
 

@@ -80,20 +80,18 @@ class Index:
         """
         table = self._tables[request.action]
         identifier = request.request.get("Identifier", EMPTY)
-        key = None
         # an identifier that is no dict may be decoded as it is read
-        if type(identifier) is dict and table.spelled.isdisjoint(identifier):
-            key = table.reader(request.subject, request.request, identifier)
-            try:
-                found = table.known.get(key)
-            except TypeError:  # a list is in it
-                found = None
-            if found is not None and request.resource is None:
-                return found
-        return self._decided(table, key, request, now)
+        if type(identifier) is not dict or not table.spelled.isdisjoint(identifier):
+            return self._decided(table, None, request, now)
+        key = table.reader(request.subject, request.request, identifier)
+        try:
+            found = table.known.get(key)
+        except TypeError:  # a list is in it
+            return self._decided(table, None, request, now)
+        return found if found is not None and request.resource is None else self._decided(table, key, request, now)
 
     def _decided(self, table: Table, key: Key | None, request: Request, now: datetime) -> Decision | None:
-        """The shared decision of a request that is not known by its raw values."""
+        """The shared decision of a request that is not known by ``key``, its raw values; without a key it is not remembered."""
         leaf, follows = table.find(request, now, key)
         if not leaf.shared or not ((request.resource is None and request.action != "c-store") or self._is_plain(request)):
             return None
