@@ -10,7 +10,6 @@ from hirules.assemble.language import Language, requirements
 from hirules.policy import load_set
 from hirules.policy.ast import PolicySet
 from hirules.policy.findings import Finding, ordered
-from hirules.policy.lint import lint
 
 
 def read_set(path: Path, language: Language) -> tuple[PolicySet | None, tuple[Finding, ...]]:
@@ -25,6 +24,8 @@ def read_set(path: Path, language: Language) -> tuple[PolicySet | None, tuple[Fi
 
 def linted_set(path: Path, language: Language, now: datetime) -> tuple[Finding, ...]:
     """Everything that is to be said about the policy set in the folder ``path``; lints only where it loads. ``now`` has an offset."""
+    from hirules.policy.lint import lint  # only `check` needs it, and a gateway reads this module too
+
     files, findings = read_folder(path)
     if files is None:
         return findings
