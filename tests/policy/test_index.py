@@ -95,3 +95,13 @@ def test_what_is_needed_of_the_resource_is_what_the_reference_needs() -> None:
 
 def test_an_unknown_action_is_refused() -> None:
     assert not Index(policy_set("{on: c-move, allow: {}}")).decide(Request("c-echo"), NOW).allowed
+
+
+def test_what_an_exception_needs_of_the_resource_is_looked_up() -> None:
+    exception = {
+        "id": "e", "of": ["r0"], "when": {"resource.PatientID": "P"}, "reason": "ticket", "approved_by": "office", "expires": "2027-01-01T00:00:00Z",
+    }  # fmt: skip
+    policies = policy_set("{on: c-move, when: {subject.ae_title: A}, deny: {}}", "{on: c-move, allow: {}}", exceptions=[exception])
+    index = Index(policies)
+    assert index.needs(move("A"), NOW) == needs(policies, move("A"), NOW) == {"PatientID"}
+    assert index.needs(move("B"), NOW) == frozenset()
