@@ -85,12 +85,15 @@ class Encrypted:
         with self._lock:
             while size < len(view):
                 try:
-                    # a record at a time
-                    size += int(self._object.read(len(view) - size, view[size:]))
+                    # a record at a time; none after the peer's close_notify
+                    read = int(self._object.read(len(view) - size, view[size:]))
                 except ssl.SSLWantReadError:
                     break
                 except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
                     return size, True
+                if not read:
+                    return size, True
+                size += read
         return size, False
 
     def _fill(self, deadline: float | None, what: str = "") -> None:
