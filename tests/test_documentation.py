@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from hirules.settings import read_settings
+from hirules.settings import endpoint, read_settings
 from tests.peers.process import listening, start
 
 ROOT = Path(__file__).parent.parent
@@ -106,6 +106,15 @@ def test_the_configuration_of_the_operators_page_is_one(tmp_path: Path) -> None:
     assert settings.dimse is not None
     assert settings.dimse.calling_ae_title == "HIRULES"
     assert settings.policies == str(tmp_path / "policies")
+
+
+def test_the_deliveries_of_the_operators_page_are_as_it_says(tmp_path: Path) -> None:
+    (text,) = blocks(OPERATORS, "yaml configuration")
+    (tmp_path / "hirules.yaml").write_text(text, encoding="utf-8")
+    dimse = read_settings(tmp_path / "hirules.yaml").dimse
+    assert dimse is not None
+    deliveries = dimse.options(endpoint(dimse.upstream)).deliveries
+    assert {title: (to.ae_title, to.through) for title, to in deliveries.items()} == {"WORKSTATION": ("WS1", True), "OLD_STATION": ("NEW_STATION", False)}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

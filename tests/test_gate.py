@@ -78,6 +78,19 @@ def test_a_decision_is_recorded_and_completed(tmp_path: Path) -> None:
     assert (outcome["entry"], outcome["id"], outcome["outcome"]) == ("outcome", decided["id"], {"Status": 0})
 
 
+def test_an_instance_leaves_once_that_is_in_the_record(tmp_path: Path) -> None:
+    gate = _gate(tmp_path)
+    decision = gate.check(_move())
+    assert gate.leaves(decision, "1.2.3")
+    line = _lines(tmp_path)[1]
+    assert (line["entry"], line["id"]) == ("instance", decision.id)
+    assert "1.2.3" not in str(line)
+    gate.close()
+    assert not gate.leaves(decision, "1.2.4")
+    assert len(_lines(tmp_path)) == 2
+    assert hirules.load(tmp_path).leaves(decision, "1.2.4")
+
+
 def test_an_id_is_given_and_a_given_one_is_kept(tmp_path: Path) -> None:
     gate = _gate(tmp_path)
     assert gate.check(_move()).id != gate.check(_move()).id != ""

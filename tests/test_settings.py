@@ -170,6 +170,7 @@ def test_every_option_of_the_gateway_can_be_configured() -> None:
         "decide_suboperations",
         "decide_deliveries",
         "record_instances",
+        "disclosed",
     }
     settings = DimseSettings(listen="G@h:1", upstream="A@b:2")
     of_access = {"tls", "upstream_tls", "identity"}

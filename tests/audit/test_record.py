@@ -8,7 +8,7 @@ import jsonschema
 import msgspec
 import pytest
 
-from hirules.audit.record import DecisionRecord, LookupCost, OutcomeRecord, RecordedNote, decode, encode, schema
+from hirules.audit.record import DecisionRecord, InstanceRecord, LookupCost, OutcomeRecord, RecordedNote, decode, encode, schema
 from hirules.model.decision import AssociateStatus
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -20,8 +20,11 @@ DECISION = DecisionRecord(
 OUTCOME = OutcomeRecord(id="a", time=NOW, outcome={"status": 0, "completed": 3})
 
 
-@pytest.mark.parametrize("record", [DECISION, OUTCOME], ids=["decision", "outcome"])
-def test_a_line_reads_back_and_satisfies_the_schema(record: DecisionRecord | OutcomeRecord) -> None:
+INSTANCE = InstanceRecord(id="a", time=NOW, instance="sha256:00")
+
+
+@pytest.mark.parametrize("record", [DECISION, INSTANCE, OUTCOME], ids=["decision", "instance", "outcome"])
+def test_a_line_reads_back_and_satisfies_the_schema(record: DecisionRecord | InstanceRecord | OutcomeRecord) -> None:
     line = encode(record)
     assert line.endswith(b"\n")
     assert line.count(b"\n") == 1

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from hirules.audit import FileStore, LookupCost, NotRecorded, Recorder
+from hirules.audit.recorder import GROUP
 from hirules.model.decision import Decision, Error, ExceptionUse, Note, ShadowResult
 from hirules.model.request import Request
 from hirules.model.vocabulary import VOCABULARY
@@ -73,3 +74,36 @@ def test_without_a_store_nothing_is_written() -> None:
     recorder.write(recorder.record(REQUEST, DECISION, NOW))
     recorder.outcome("r1", {}, NOW)
     recorder.close()
+
+
+class Lines:
+    """A store that remembers what was synced."""
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[dict[str, object], bool]] = []
+
+    def append(self, line: bytes, *, sync: bool = True) -> None:
+        self.lines.append((json.loads(line), sync))
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+
+@pytest.mark.parametrize("identifying", [False, True])
+def test_an_instance_is_in_the_record_by_the_hash_of_its_uid(identifying: bool) -> None:
+    store = Lines()
+    recorder = Recorder(store, VOCABULARY, identifying_values=identifying)
+    recorder.instance("r1", "1.2.99.1", NOW)
+    ((line, _),) = store.lines
+    assert (line["entry"], line["id"]) == ("instance", "r1")
+    assert line["instance"] == ("1.2.99.1" if identifying else "sha256:ba0541bd276f1754ce74ef1b17178e1056a1ba064b5e8b422a5b3083e8dd778f")
+
+
+def test_instances_are_synced_in_groups_and_the_last_ones_with_the_outcome() -> None:
+    store = Lines()
+    recorder = Recorder(store, VOCABULARY)
+    for number in range(GROUP + 3):
+        recorder.instance("r1", f"1.2.{number}", NOW)
+    recorder.outcome("r1", {"Status": 0}, NOW)
+    recorder.outcome("r2", {"Status": 0}, NOW)
+    assert [index for index, (_, sync) in enumerate(store.lines) if sync] == [GROUP - 1, GROUP + 3]

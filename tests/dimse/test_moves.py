@@ -52,7 +52,7 @@ def test_a_number_that_is_outstanding_is_not_given_again() -> None:
 
 @pytest.mark.parametrize(
     ("originator", "offset", "matches"),
-    [("CLIENT", 0, True), (" client ", 0, True), ("OTHER", 0, False), ("CLIENT", 1, False), (None, 0, False)],
+    [("CLIENT", 0, True), (" client ", 0, True), ("PACS", 0, True), ("OTHER", 0, False), ("CLIENT", 1, False), (None, 0, False)],
 )
 def test_a_c_store_is_matched_by_its_originator_and_number(originator: object, offset: int, matches: bool) -> None:
     moves = Moves()

@@ -92,14 +92,14 @@ class Site:
         self.destinations = destinations
 
 
-def serve(folder: Path, pacs: Server, port: int, deliveries: dict[str, dict[str, str]], policy: str = POLICY, **dimse: object) -> Server:
+def serve(folder: Path, pacs: Server | str, port: int, deliveries: dict[str, dict[str, str]], policy: str = POLICY, **dimse: object) -> Server:
     """The gateway on ``port`` with these deliveries."""
     (folder / "policies").mkdir(parents=True)
     (folder / "policies" / "deliveries.yaml").write_text(policy, encoding="utf-8")
     settings = {
         "policies": "policies",
         "audit": {"file": "audit.jsonl"},
-        "dimse": {"listen": f"GATE@{HOST}:{port}", "upstream": pacs.name, "deliveries": deliveries, **dimse},
+        "dimse": {"listen": f"GATE@{HOST}:{port}", "upstream": pacs if isinstance(pacs, str) else pacs.name, "deliveries": deliveries, **dimse},
     }
     (folder / "hirules.yaml").write_text(json.dumps(settings), encoding="utf-8")
     hirules = Path(sys.executable).parent / "hirules"
@@ -406,6 +406,18 @@ def retrieving(gateway: Server) -> list[str]:
     assert association.is_established
     threading.Thread(target=lambda: list(association.send_c_get(both(), StudyRootQueryRetrieveInformationModelGet)), daemon=True).start()
     return received
+
+
+def test_the_embedded_upstream_delivers_through_too(receiver: Server, tmp_path: Path) -> None:
+    gateway = serve(tmp_path / "gateway", f"embedded:{FOLDER / 'dicomdirtests'}", free_port(), {"DEST": {"through": receiver.name}})
+    client = Client("CLIENT", gateway.aet, gateway.port, tmp_path / "client")
+    try:
+        runs: list[Run] = []
+        files = moved(receiver, lambda: runs.append(client.move("DEST", *study())))
+    finally:
+        gateway.stop()
+    assert runs[0].status == 0
+    assert set(files) == {each.uid for each in STUDY}
 
 
 RELEASES = """\

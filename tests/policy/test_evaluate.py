@@ -110,18 +110,19 @@ def test_an_allow_rule_counts_there_whatever_its_validity_but_only_in_mode_enfor
 # Entities.
 
 
-def test_a_store_that_a_get_brings_is_permitted_unless_denied_whatever_is_allowed_elsewhere() -> None:
-    only_get = policy_set(rule("a", "allow", on="c-get"))
+@pytest.mark.parametrize("asked", ["c-get", "c-move"])
+def test_a_store_that_a_retrieve_brings_is_permitted_unless_denied_whatever_is_allowed_elsewhere(asked: str) -> None:
+    only_get = policy_set(rule("a", "allow", on=asked))
     stored: dict[str, Any] = {"subject": {"ae_title": "PACS"}}
-    brought = {**stored, "request": {"action": "c-get"}}
+    brought = {**stored, "request": {"action": asked}}
     assert [decide(only_get, "c-store", **each).decision for each in (stored, brought)] == ["deny", "allow"]
     elsewhere = policy_set(rule("a", "allow", "{subject.ae_title: OTHER}", on="c-store"))
     assert [decide(elsewhere, "c-store", **each).decision for each in (stored, brought)] == ["deny", "allow"]
-    narrowed = policy_set(rule("d", "deny", "{request.action: c-get}", on="c-store"), rule("a", "allow", on="c-store"))
+    narrowed = policy_set(rule("d", "deny", f"{{request.action: {asked}}}", on="c-store"), rule("a", "allow", on="c-store"))
     assert [decide(narrowed, "c-store", **each).decision for each in (stored, brought)] == ["allow", "deny"]
     unknown = policy_set(rule("d", "deny", "{instance.PatientID: VIP}", on="c-store"))
     assert decide(unknown, "c-store", **brought).decision == "deny"
-    assert decide(only_get, request={"action": "c-get"}).decision == "deny"
+    assert decide(only_get, "c-find", request={"action": asked}).decision == "deny"
 
 
 def test_every_entity_must_be_allowed_and_none_denied() -> None:

@@ -35,6 +35,14 @@ class Serving(msgspec.Struct, frozen=True):
     health: Health | None = None
     traces: Traces | None = None
 
+    def start(self) -> tuple[str, int]:
+        """Listen, and answer where; the embedded upstream may deliver there."""
+        host, port = self.gateway.start()
+        if self.archive is not None:
+            here = "127.0.0.1" if host == "0.0.0.0" else "::1" if host == "::" else host
+            self.archive.knows(self.options.move_ae_title or self.options.ae_title, here, port)
+        return host, port
+
     def reload(self) -> None:
         """Look at the policies now, changed or not; a set without errors comes into force when it is ready."""
         if self.gate.reloader is not None:

@@ -91,7 +91,7 @@ def _shown(host: str) -> str:
 def _start(parts: Serving, stack: ExitStack) -> tuple[str, int]:
     stack.callback(parts.gateway.stop)
     stack.callback(notify, "STOPPING=1")
-    return parts.gateway.start()
+    return parts.start()
 
 
 def _settings(arguments: argparse.Namespace) -> Settings:

@@ -140,6 +140,10 @@ class Archive:
         host, port = server.socket.getsockname()[:2]  # type: ignore[union-attr]
         return str(host), int(port)
 
+    def knows(self, ae_title: str, host: str, port: int) -> None:
+        """One more move destination."""
+        self._destinations[ae_title.strip().upper()] = (host, port)
+
     def stop(self) -> None:
         """End all associations and stop listening."""
         if self._ae is not None:

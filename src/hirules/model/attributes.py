@@ -121,7 +121,7 @@ def _dimse() -> tuple[Attribute, ...]:
     answering = _DISCLOSURE
     keys = frozenset({"c-find", "c-get", "c-move"}) | answering
     return (
-        Attribute("request.action", Type.STRING, _ALL, "the action; for `answer`, `release` and the C-STORE of a C-GET the one that asked", general=True),
+        Attribute("request.action", Type.STRING, _ALL, "the action; for `answer`, `release` and the C-STORE of a retrieve the one that asked", general=True),
         Attribute(
             "request.upstream", Type.STRING, frozenset({"associate"}),
             "the name of the archive that the association goes to, by the called AE title", writable=True,

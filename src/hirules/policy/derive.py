@@ -27,7 +27,7 @@ def narrows_get(request: Request) -> bool:
 
 
 def asking_action(request: Request) -> object:
-    """The action; for ``answer``, ``release`` and the C-STORE of a C-GET the one that asked for what leaves."""
+    """The action; for ``answer``, ``release`` and the C-STORE of a retrieve the one that asked for what leaves."""
     if narrows_get(request):
         return request.request["action"]
     if request.action not in _OF_OTHERS:
