@@ -18,6 +18,7 @@ import pytest
 from pynetdicom import AE, build_role, evt
 
 from hirules.dimse.access import Access, UpstreamTls
+from hirules.dimse.lookup_scu import Node, NotAnswered, QueryAssociation
 from hirules.dimse.tls import ClientTls, Contexts, ServerTls, client_contexts, read_certificate, server_contexts
 from hirules.model.reading import Unknown
 from tests.dimse.associations import CT, FIND, GET
@@ -324,6 +325,19 @@ def test_an_upstream_that_is_not_the_one_gets_nothing(authority: Authority, secu
         assert (association.acceptor.primitive.result, association.acceptor.primitive.result_source) == (2, 3)
     assert gate.outcome("associate")["accepted"] is False
     assert not secure_upstream.associations
+
+
+def test_look_ups_go_by_tls_too(authority: Authority, secure_upstream: Upstream) -> None:
+    node = Node("PACS", "127.0.0.1", secure_upstream.port)
+    query = b"\x08\x00\x52\x00\x06\x00\x00\x00STUDY " + b"\x20\x00\x0d\x00\x00\x00\x00\x00"
+    (leg,) = towards(authority, name="127.0.0.1").upstreams.values()
+    access = Access(nodes={("127.0.0.1", secure_upstream.port): leg})
+    association = QueryAssociation.open(node, "HIRULES", time.monotonic() + 20, access.ask)
+    assert len(association.find(FIND, query, 100, time.monotonic() + 20)) == 3
+    association.release()
+    (wrong,) = towards(authority, name="pacs.example").upstreams.values()
+    with pytest.raises(NotAnswered):
+        QueryAssociation.open(node, "HIRULES", time.monotonic() + 20, Access(nodes={("127.0.0.1", secure_upstream.port): wrong}).ask)
 
 
 # -- its parts ------------------------------------------------------------------------------------

@@ -84,7 +84,7 @@ class Certificate(msgspec.Struct, frozen=True):
         return {"subject": self.subject, "cn": cn, "san": self.san or None, "fingerprint": self.fingerprint}
 
 
-class TlsFailed(Exception):
+class TlsFailed(ConnectionError):
     """A handshake that came to nothing; the text says why, and is not about a patient."""
 
 
