@@ -86,7 +86,7 @@ def test_changed_policies_come_into_force(policies: Path, tmp_path: Path, watch:
         assert client.find("STUDY", PatientID="P").status == 0x0124
         changed(text.replace("WARD_1,", "NEW_WARD,"))
         _becomes(client, 0x0000)
-        changed("hirules: 1\npolicy: q\nrules: [{id: leaving, on: answer, deny: {}}]\n")
+        changed("hirules: 1\npolicy: q\nrules: [{id: leaving, on: c-store, when: {instance.PatientID: P}, deny: {}}]\n")
         assert process.stderr is not None
         assert "error[not-enforceable]: the gateway cannot enforce `q/leaving`" in _until(process.stderr, "keeps deciding")
         assert client.find("STUDY", PatientID="P").status == 0x0000
@@ -124,9 +124,13 @@ def test_usage(arguments: list[str], said: str, capsys: pytest.CaptureFixture[st
 
 
 def test_it_does_not_start_on_what_it_cannot_enforce(policies: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (policies / "q.yaml").write_text("hirules: 1\npolicy: q\nrules:\n  - {id: leaving, on: answer, deny: {}}\n", encoding="utf-8")
+    (policies / "q.yaml").write_text(
+        "hirules: 1\npolicy: q\nrules:\n  - {id: leaving, on: c-store, when: {instance.PatientID: P}, deny: {}}\n", encoding="utf-8"
+    )
     assert main(["serve", "--policies", str(policies), "--dimse", "GATE@127.0.0.1:0", "--upstream", "A@127.0.0.1:1"]) == 1
-    assert "q.yaml:4:5: error[not-enforceable]: the gateway cannot enforce `q/leaving`" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "q.yaml:4:" in said
+    assert "error[not-enforceable]: the gateway cannot enforce `q/leaving`" in said
 
 
 def test_it_does_not_start_where_it_cannot_record(policies: Path, capsys: pytest.CaptureFixture[str]) -> None:
