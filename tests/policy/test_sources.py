@@ -1,3 +1,5 @@
+import itertools
+
 import pytest
 
 from hirules.model.path import parse_path
@@ -48,11 +50,10 @@ def test_an_element_that_is_spelled_by_its_number_is_not_read_here() -> None:
 
 
 def test_a_reader_reads_all_sources_at_once() -> None:
-    for names in range(7):
-        sources = [Source(place, f"n{name}") for name in range(names) for place in (IDENTIFIER, SUBJECT)] + [Source(REQUEST, "MoveDestination")]
-        read, at = reader_of(sources)
-        fields = [{f"n{name}": f"{root}{name}" for name in range(names)} for root in "si"]
-        key = read(fields[0], {"MoveDestination": "D", "n0": "not read"}, fields[1])
-        assert [key[place] for place in at] == [*(f"{root}{name}" for name in range(names) for root in "is"), "D"]
-        assert set(key) - {key[place] for place in at} <= {None}
-        assert set(read({}, {}, {})) == {None}
+    for counts in itertools.product(range(4), repeat=3):
+        sources = [Source(place, f"n{number}") for place, count in zip((SUBJECT, REQUEST, IDENTIFIER), counts, strict=True) for number in range(count)]
+        read, at = reader_of(sources[::-1])
+        key = read(*({f"n{number}": (place, number) for number in range(9)} for place in (SUBJECT, REQUEST, IDENTIFIER)))
+        assert len(key) == len(sources)
+        assert [key[where] for where in at] == [(source.place, int(source.name[1:])) for source in sources[::-1]]
+        assert set(read({}, {}, {})) <= {None}

@@ -80,40 +80,41 @@ Key = tuple[object, ...]
 Reader = Callable[[Fields, Fields, Fields], Key]
 """What of a request's subject, its parameters and its identifier stands at some sources."""
 
-_NO_NAME: Final = ""
-"""In the place of a name that is not read."""
-
 
 def reader_of(sources: Sequence[Source]) -> tuple[Reader, tuple[int, ...]]:
-    """A reader of these sources, and where in its answer each of them is.
-
-    It reads a fixed number of names at each place: a loop over names takes three times as long, and every request is read so.
-    """
+    """A reader of these sources, and where in its answer each of them is."""
     names = [[source.name for source in sources if source.place == place] for place in (SUBJECT, REQUEST, IDENTIFIER)]
-    most = max(map(len, names))
-    width = next((width for width in (2, 4) if most <= width), most)
-    padded = [[*some, *[_NO_NAME] * (width - len(some))] for some in names]
-    at = tuple(width * (source.place - SUBJECT) + names[source.place - SUBJECT].index(source.name) for source in sources)
-    if width == 2:
-        return _two(*padded), at
-    return (_four(*padded) if width == 4 else _any(*padded)), at
-
-
-def _two(of_subject: Sequence[str], of_request: Sequence[str], of_identifier: Sequence[str]) -> Reader:
-    (a, b), (c, d), (e, f) = of_subject, of_request, of_identifier
-    return lambda subject, request, identifier: (subject.get(a), subject.get(b), request.get(c), request.get(d), identifier.get(e), identifier.get(f))
-
-
-def _four(of_subject: Sequence[str], of_request: Sequence[str], of_identifier: Sequence[str]) -> Reader:
-    (a, b, c, d), (e, f, g, h), (i, j, k, m) = of_subject, of_request, of_identifier
-    return lambda subject, request, identifier: (
-        subject.get(a), subject.get(b), subject.get(c), subject.get(d), request.get(e), request.get(f), request.get(g), request.get(h),
-        identifier.get(i), identifier.get(j), identifier.get(k), identifier.get(m),
-    )  # fmt: skip
+    before = (0, len(names[0]), len(names[0]) + len(names[1]))
+    at = tuple(before[source.place - SUBJECT] + names[source.place - SUBJECT].index(source.name) for source in sources)
+    written = _USUAL.get((len(names[0]), len(names[1]), len(names[2])))
+    return (_any(*names) if written is None else written(*names[0], *names[1], *names[2])), at
 
 
 def _any(of_subject: Sequence[str], of_request: Sequence[str], of_identifier: Sequence[str]) -> Reader:
     return lambda subject, request, identifier: (*map(subject.get, of_subject), *map(request.get, of_request), *map(identifier.get, of_identifier))
+
+
+# A loop over names takes three times as long, and every request is read so.
+_USUAL: Final[Mapping[tuple[int, int, int], Callable[..., Reader]]] = {
+    (0, 0, 1): lambda a: lambda s, r, i: (i.get(a),),
+    (0, 0, 2): lambda a, b: lambda s, r, i: (i.get(a), i.get(b)),
+    (0, 1, 0): lambda a: lambda s, r, i: (r.get(a),),
+    (0, 1, 1): lambda a, b: lambda s, r, i: (r.get(a), i.get(b)),
+    (0, 1, 2): lambda a, b, c: lambda s, r, i: (r.get(a), i.get(b), i.get(c)),
+    (1, 0, 0): lambda a: lambda s, r, i: (s.get(a),),
+    (1, 0, 1): lambda a, b: lambda s, r, i: (s.get(a), i.get(b)),
+    (1, 0, 2): lambda a, b, c: lambda s, r, i: (s.get(a), i.get(b), i.get(c)),
+    (1, 1, 0): lambda a, b: lambda s, r, i: (s.get(a), r.get(b)),
+    (1, 1, 1): lambda a, b, c: lambda s, r, i: (s.get(a), r.get(b), i.get(c)),
+    (1, 1, 2): lambda a, b, c, d: lambda s, r, i: (s.get(a), r.get(b), i.get(c), i.get(d)),
+    (2, 0, 0): lambda a, b: lambda s, r, i: (s.get(a), s.get(b)),
+    (2, 0, 1): lambda a, b, c: lambda s, r, i: (s.get(a), s.get(b), i.get(c)),
+    (2, 0, 2): lambda a, b, c, d: lambda s, r, i: (s.get(a), s.get(b), i.get(c), i.get(d)),
+    (2, 1, 0): lambda a, b, c: lambda s, r, i: (s.get(a), s.get(b), r.get(c)),
+    (2, 1, 1): lambda a, b, c, d: lambda s, r, i: (s.get(a), s.get(b), r.get(c), i.get(d)),
+    (2, 1, 2): lambda a, b, c, d, e: lambda s, r, i: (s.get(a), s.get(b), r.get(c), i.get(d), i.get(e)),
+}
+"""Readers by the number of names of the subject, the parameters and the identifier."""
 
 
 def spelled_otherwise(sources: Iterable[Source]) -> frozenset[str]:
