@@ -170,6 +170,11 @@ class Gate:
         """Whether a plugin has a say in decisions."""
         return self._votes
 
+    @property
+    def records(self) -> bool:
+        """Whether decisions are recorded."""
+        return bool(self._recorder.stores)
+
     def edition(self, policies: PolicySet, between: Callable[[], None] = nothing) -> Edition:
         """``policies`` made ready to decide; this is where a new set costs. ``between`` is called between small steps."""
         index = Index(policies, operators=self._operators, edits=self._edits, between=between)

@@ -91,7 +91,9 @@ def test_sub_operations_follow_the_policies(tmp_path: Path) -> None:
 def test_sub_operations_are_decided_where_a_plugin_could_refuse_them(tmp_path: Path) -> None:
     parts = serving(_settings(tmp_path), plugins=[Silent()])
     parts.close()
-    assert parts.options.decide_suboperations
+    asked = parts.options.decide_suboperations
+    assert callable(asked)
+    assert asked()
 
 
 class Silent:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from http import HTTPStatus
 from pathlib import Path
 
@@ -14,12 +14,11 @@ from hirules.assemble.health import Health, Page, text
 from hirules.assemble.metrics import Metrics
 from hirules.assemble.traces import Traces, traces_of
 from hirules.dimse.archive import Archive
+from hirules.dimse.demands import demanded
 from hirules.dimse.lookup import Archives
 from hirules.dimse.options import Options
 from hirules.dimse.server import Gateway
-from hirules.facts.disclosed import Disclosed, could_apply, disclosed
 from hirules.gate import Gate
-from hirules.policy.ast import PolicySet
 from hirules.policy.findings import Finding, PolicyError
 from hirules.settings import DimseSettings, Settings, address, endpoint
 
@@ -71,14 +70,7 @@ def serving(settings: Settings, *, plugins: Iterable[str | object] = ()) -> Serv
     archive, upstream = None, dimse.upstream
     if upstream.startswith("embedded:"):
         archive, upstream = _embedded(gate, upstream.removeprefix("embedded:"), dimse)
-    decides = True if settings.plugins or added else _OfPolicies(gate, _narrows_stores)
-    options = msgspec.structs.replace(
-        dimse.options(endpoint(upstream)),
-        decide_suboperations=decides,
-        decide_deliveries=_OfPolicies(gate, _decides_releases),
-        record_instances=settings.audit is not None,
-        disclosed=_Disclosures(gate),
-    )
+    options = demanded(dimse.options(endpoint(upstream)), gate)
     archives = Archives(options, settings.facts.deadline, connect=access.ask)
 
     gateway = Gateway(gate, options, archives.of, access)
@@ -119,52 +111,6 @@ def pages(gateway: Gateway, metrics: Metrics) -> dict[str, Page]:
         "/readyz": lambda: told(gateway.ready, "no associations are accepted"),
         "/metrics": lambda: (HTTPStatus.OK, metrics.content_type, metrics.page()),
     }
-
-
-class _OfPolicies:
-    """What the policies say, for whoever asks again and again: they may have been reloaded; the answer is kept for a set."""
-
-    def __init__(self, gate: Gate, asked: Callable[[PolicySet], bool]) -> None:
-        self._gate = gate
-        self._asked = asked
-        self._known = ("", False)
-
-    def __call__(self) -> bool:
-        policies, known = self._gate.policies, self._known
-        if known[0] != policies.digest:
-            known = self._known = (policies.digest, self._asked(policies))
-        return known[1]
-
-
-class _Disclosures:
-    """What rules need of what leaves, by action and what asked; kept for a set."""
-
-    def __init__(self, gate: Gate) -> None:
-        self._gate = gate
-        self._known: tuple[str, dict[tuple[str, str], Disclosed]] = ("", {})
-
-    def __call__(self, action: str, asking: str) -> Disclosed:
-        policies, known = self._gate.policies, self._known
-        if known[0] != policies.digest:
-            known = self._known = (policies.digest, {})
-        found = known[1].get((action, asking))
-        if found is None:
-            found = disclosed(policies, action, asking)
-            if self._gate.votes:
-                # a plugin may look at all of it
-                found = msgspec.structs.replace(found, applies=True, whole=True)
-            known[1][action, asking] = found
-        return found
-
-
-def _narrows_stores(policies: PolicySet) -> bool:
-    """Whether a rule could refuse, change or note a C-STORE of a permitted retrieve: then each of them is a decision of its own."""
-    return any("c-store" in rule.on and rule.kind != "allow" and rule.mode != "off" for policy in policies.policies for rule in policy.rules)
-
-
-def _decides_releases(policies: PolicySet) -> bool:
-    """Whether a rule decides instances of a C-MOVE as they leave: then none may leave past the gateway."""
-    return any("release" in rule.on and rule.mode == "enforce" and could_apply(rule, "c-move") for rule in policies.rules)
 
 
 def _embedded(gate: Gate, folder: str, dimse: DimseSettings) -> tuple[Archive, str]:

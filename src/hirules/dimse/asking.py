@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from hirules.facts.disclosed import Disclosed, disclosed
+from hirules.dimse.demands import Demands
+from hirules.facts.disclosed import Disclosed
 from hirules.facts.reads import paths_of
 from hirules.gate import Gate
 from hirules.model.decision import Decision, Status
@@ -25,7 +26,7 @@ class Asking:
         self._gate = gate
         self._subject = subject
         self._seen: tuple[PolicySet, str] | None = None
-        self._disclosed: tuple[PolicySet, dict[tuple[str, str], Disclosed]] = gate.policies, {}
+        self._demands = Demands(gate)
 
     def check(self, request: Request) -> Decision:
         """Decide and record."""
@@ -44,14 +45,7 @@ class Asking:
 
     def disclosed(self, action: str, asking: str) -> Disclosed:
         """What the rules of the set that decides now need of a data set."""
-        policies = self._gate.policies
-        kept = self._disclosed
-        if kept[0] is not policies:
-            kept = self._disclosed = policies, {}
-        known = kept[1]
-        if (action, asking) not in known:
-            known[action, asking] = disclosed(policies, action, asking)
-        return known[action, asking]
+        return self._demands.disclosed(action, asking)
 
     def leaves(self, decision: Decision, uid: str) -> bool:
         """Whether the instance is in the record; else it must not leave."""

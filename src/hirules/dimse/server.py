@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 
 from hirules.dimse.access import Access
+from hirules.dimse.demands import demanded
 from hirules.dimse.destinations import Destinations
 from hirules.dimse.moves import Moves
 from hirules.dimse.options import Options
@@ -38,7 +39,7 @@ class Gateway:
         self._gate = gate
         self._access = access
         self.tally = Tally()
-        self._options = options
+        self._options = options = demanded(options, gate)
         self._lookup_of = lookup_of
         self.moves = Moves()
         """The C-MOVEs that go through, of all associations."""
