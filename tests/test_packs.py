@@ -10,11 +10,16 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
+from pydicom.data import get_testdata_file
 
+import hirules
+from hirules.assemble.enforceable import not_enforceable
 from hirules.cli import main
+from hirules.healthimaging.standin import StandIn
 from hirules.policy import load_set
 from hirules.policy.ast import Deny, PolicySet, Quote
 from hirules.policy.lint import lint
+from tests.healthimaging.conftest import make_client
 from tests.test_documentation import HIRULES, ROOT, blocks
 
 RULES = ROOT / "rules"
@@ -119,6 +124,53 @@ def test_its_tests_notice_a_rule_that_is_off_and_an_exception_that_never_ends(pa
             assert main(["test", str(folder)]) == 1, changed
         path.write_text(text, encoding="utf-8")
     assert main(["test", str(folder)]) == 0
+
+
+@pack
+def test_the_gateway_enforces_every_rule(pack: str) -> None:
+    assert not_enforceable(loaded(files_of(RULES / pack))) == ()
+
+
+def test_the_healthimaging_pack_holds_against_a_service() -> None:
+    """boto3, the guard with its look-ups, and the stand-in: what the fixtures of the pack's tests say is what a service tells."""
+    gate = hirules.load(RULES / "healthimaging-integrity")
+    with StandIn() as service:
+        (image_set,) = service.load([str(get_testdata_file("CT_small.dcm"))], primary=False)
+        clients = {}
+        for user, roles in {"ada": ["curator"], "grace": ["curator", "identity-steward"], "ruth": ["records-manager"]}.items():
+            clients[user] = make_client(service.url)
+            hirules.healthimaging.guard(clients[user], gate, {"user": user, "roles": roles})
+        named = {"datastoreId": "0" * 32, "imageSetId": image_set}
+
+        def update(user: str, version: str, document: dict[str, object] | None, **more: bool) -> str:
+            blob = json.dumps({"SchemaVersion": 1.1, **(document or {})}).encode()
+            updates = {"DICOMUpdates": {"updatableAttributes": blob}} if document else {"revertToVersionId": "1"}
+            answered = clients[user].update_image_set_metadata(**named, latestVersionId=version, updateImageSetMetadataUpdates=updates, **more)
+            return str(answered["latestVersionId"])
+
+        def refused(user: str, version: str, document: dict[str, object] | None, rule: str, **more: bool) -> None:
+            with pytest.raises(clients[user].exceptions.AccessDeniedException) as raised:
+                update(user, version, document, **more)
+            assert raised.value.decision.by == tuple(f"healthimaging-integrity/{name}" for name in rule.split())
+
+        rename: dict[str, object] = {"Patient": {"DICOM": {"PatientName": "Doe^Jane"}}}
+        described: dict[str, object] = {"Study": {"DICOM": {"StudyDescription": "CT chest"}}}
+        refused("ada", "1", rename, "identity-by-stewards")
+        refused("ada", "1", described, "no-study-wide-updates", includeStudyImageSets=True)
+        assert update("ada", "1", described) == "2"
+        refused("ada", "2", None, "reverts-by-stewards")
+        assert update("grace", "2", None) == "3"
+        assert update("grace", "3", rename, force=True) == "4"
+        assert update("grace", "4", {"Patient": {"DICOM": {"PatientIdentityRemoved": "YES"}}}) == "5"
+        refused("grace", "5", None, "deidentified-stays-so")
+        refused("grace", "5", {"Patient": {"DICOM": {"PatientIdentityRemoved": "NO"}}}, "marks-stay")
+        assert clients["ada"].get_image_set_metadata(**named)["imageSetMetadataBlob"].read()
+        with pytest.raises(clients["ada"].exceptions.AccessDeniedException):
+            clients["ada"].get_image_set_metadata(**named, versionId="1")
+        with pytest.raises(clients["ruth"].exceptions.AccessDeniedException) as raised:
+            clients["ruth"].delete_image_set(**named)  # a study of 2004, but without a date of birth
+        assert raised.value.decision.by == ("healthimaging-integrity/minors",)
+    gate.close()
 
 
 def test_all_packs_are_one_set_beside_each_other_and_in_folders() -> None:
