@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -20,6 +21,9 @@ from hirules.policy import load_set
 from hirules.policy.ast import Deny, PolicySet, Quote
 from hirules.policy.lint import lint
 from tests.healthimaging.conftest import make_client
+from tests.peers.clients import Client, matches
+from tests.peers.objects import OTHER_PATIENT, PATIENT, study_of
+from tests.peers.process import HOST, Server, listening, start
 from tests.test_documentation import HIRULES, ROOT, blocks
 
 RULES = ROOT / "rules"
@@ -171,6 +175,58 @@ def test_the_healthimaging_pack_holds_against_a_service() -> None:
             clients["ruth"].delete_image_set(**named)  # a study of 2004, but without a date of birth
         assert raised.value.decision.by == ("healthimaging-integrity/minors",)
     gate.close()
+
+
+@pytest.fixture
+def together(orthanc: Server, tmp_path: Path) -> Iterator[Server]:
+    """The gateway with all packs in one set, adapted to one station, in front of an archive. One patient is a VIP."""
+    policies = tmp_path / "policies"
+    for name in PACKS:
+        shutil.copytree(RULES / name, policies / name)
+        (policies / name / "set.yaml").unlink()
+    for path, row in {
+        "associations/data/peers.csv": f"CLIENT,{HOST},tests,tests",
+        "minimum-necessary/data/treatment.csv": "CLIENT,tests",
+        "off-hours-and-volume/data/round-the-clock.csv": "CLIENT,tests",
+        "vip-break-glass/data/vip-records.csv": f"{OTHER_PATIENT},2026-01-01,tests",
+    }.items():
+        with (policies / path).open("a", encoding="utf-8") as lines:
+            lines.write(f"{row}\n")
+    for path in ("associations/associations.yaml", "minimum-necessary/minimum-necessary.yaml"):
+        text = (policies / path).read_text(encoding="utf-8")
+        (policies / path).write_text(text.replace("[10.20.0.0/16", f"[{HOST}/32, 10.20.0.0/16"), encoding="utf-8")
+
+    def command(port: int) -> list[str | Path]:
+        audit = tmp_path / "audit.jsonl"
+        return [HIRULES, "serve", "--policies", policies, "--dimse", f"GATE@{HOST}:{port}", "--upstream", orthanc.name, "--audit", audit]
+
+    server = start("GATE", tmp_path, command, listening)
+    try:
+        yield server
+    finally:
+        code = server.stop()
+    assert code == 0, server.text()[-3000:]
+
+
+def test_all_packs_together_in_front_of_an_archive(together: Server, tmp_path: Path) -> None:
+    client = Client("CLIENT", together.aet, together.port, tmp_path / "client")
+    own, vip = study_of(PATIENT), study_of(OTHER_PATIENT)
+    keys = ("QueryRetrieveLevel=STUDY", "StudyInstanceUID", "PatientID")
+    assert client.find(*keys).status == 0x0124  # query-hygiene
+    found = client.find(*keys[:2], f"PatientID={PATIENT}")
+    assert found.status == 0
+    assert matches(found)
+    hidden = client.find(*keys[:2], f"PatientID={OTHER_PATIENT}")
+    assert (hidden.status, matches(hidden)) == (0, [])  # vip-break-glass
+    got = client.get("QueryRetrieveLevel=STUDY", f"StudyInstanceUID={own[0].study}")
+    assert got.status == 0
+    assert set(got.files) == {instance.uid for instance in own}
+    refused = client.get("QueryRetrieveLevel=STUDY", f"StudyInstanceUID={vip[0].study}")
+    assert refused.status == 0x0124
+    assert not set(refused.files) & {instance.uid for instance in vip}
+    assert client.move("NOWHERE", "QueryRetrieveLevel=STUDY", f"StudyInstanceUID={own[0].study}").status == 0xA801  # minimum-necessary
+    stranger = Client("STRANGER", together.aet, together.port, tmp_path / "stranger")
+    assert stranger.echo().code != 0  # associations
 
 
 def test_all_packs_are_one_set_beside_each_other_and_in_folders() -> None:
