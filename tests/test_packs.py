@@ -277,8 +277,16 @@ def test_the_page_on_packs_can_be_followed(tmp_path: Path) -> None:
     assert len(list((tmp_path / "policies").glob("site*.yaml"))) == len(blocks(text, "yaml")) == 2
     done = shell(tmp_path, last)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "no findings" in done.stdout
     assert "3 passed" in done.stdout
+    assert loaded(files_of(tmp_path / "policies"))
+
+
+def test_the_commands_of_the_index_run(tmp_path: Path) -> None:
+    (tmp_path / "rules").symlink_to(RULES)
+    (commands,) = blocks((RULES / "README.md").read_text(encoding="utf-8"), "sh")
+    done = shell(tmp_path, commands)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("coverage 100 %") == len(PACKS)
 
 
 @page
