@@ -75,6 +75,7 @@ def user_item_removed(pdu: bytes) -> bytes:
         (with_items(request(), item(0x53, b"\0\1")), "wrong length", 2, 1),
         (with_items(request(), item(0x56, b"\0\xff1.2")), "longer than its item", 2, 1),
         (with_items(request(), item(0x54, b"\0\x031.2\1\1")), "a role for a SOP class without", 2, 1),
+        (with_items(request(), item(0x54, b"\0\x031.2\0\2")), "neither 0 nor 1", 2, 1),
         (request() + b"\x20\0", "left over", 2, 1),
         (request() + item(0x20, b"\1\0\0\0" + item(0x30, b"1.2") + item(0x40, b"1.2")), "id is repeated", 2, 1),
         (request() + item(0x20, b"\2\0\0\0" + item(0x30, b"1.2") + item(0x40, b"1.2")), "malformed", 2, 1),

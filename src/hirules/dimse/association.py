@@ -271,9 +271,11 @@ def _window(user: _User, pdu: bytes, begin: int, end: int) -> None:
 
 
 def _role(user: _User, pdu: bytes, begin: int, end: int) -> None:
-    """PS3.7 §D.3.3.4."""
+    """PS3.7 §D.3.3.4: 0 or 1; any other value is a role to some readers, none to others, and not readable to pynetdicom."""
     uid, at = _sub_uid(pdu, begin, end)
     _length(at, end, 2)
+    if max(pdu[at:end]) > 1:
+        raise AssociationError("a role is neither 0 nor 1")
     user.roles[uid] = (bool(pdu[at]), bool(pdu[at + 1]))
 
 
