@@ -40,7 +40,7 @@ PENDING: Final = frozenset({0xFF00, 0xFF01})
 """PS3.7 §C.1.3: more responses follow."""
 CANCELLABLE: Final = frozenset({C_FIND_RQ, C_GET_RQ, C_MOVE_RQ})
 DUPLICATE_INVOCATION: Final = 0x0210
-_TOO_LARGE: Final[Mapping[int, int]] = {C_FIND_RQ: 0xA700, C_GET_RQ: 0xA702, C_MOVE_RQ: 0xA702}
+_OUT_OF_RESOURCES: Final[Mapping[int, int]] = {C_FIND_RQ: 0xA700, C_GET_RQ: 0xA702, C_MOVE_RQ: 0xA702}
 _RESOURCE_LIMITATION: Final = 0x0213
 _COUNTS: Final = tuple(f"NumberOf{kind}Suboperations" for kind in ("Completed", "Failed", "Warning"))
 
@@ -103,7 +103,7 @@ class Outstanding(msgspec.Struct):
 
 def too_large(command: Command) -> Mistake:
     """The refusal of a data set above its limit."""
-    return Mistake(_TOO_LARGE.get(command.field, _RESOURCE_LIMITATION), "the data set is above the limit")
+    return Mistake(_OUT_OF_RESOURCES.get(command.field, _RESOURCE_LIMITATION), "the data set is above the limit")
 
 
 def _number(command: Command) -> int:
@@ -170,6 +170,11 @@ class Conversation:
             return Mistake(NOT_AUTHORIZED, "the upstream may not ask for this")
         if field == (C_STORE_RQ if not command.has_data_set else C_ECHO_RQ):
             return Mistake(MISTYPED_ARGUMENT, "the data set type does not fit the service")
+        if field == C_STORE_RQ and not values.get("AffectedSOPInstanceUID"):
+            return Mistake(MISTYPED_ARGUMENT, "the command names no instance")
+        if field == C_GET_RQ and any(request.field == C_GET_RQ for request in tuple(self.sent.values())):
+            # its instances do not say which one they belong to, and each is decided by what asked for it
+            return Mistake(_OUT_OF_RESOURCES[C_GET_RQ], "another C-GET is outstanding")
         return None
 
     def retrieving(self, command: Command) -> bool:
@@ -187,7 +192,7 @@ class Conversation:
         return context.scp_role and (field != C_STORE_RQ or self._retrieval() is not None)
 
     def _retrieval(self) -> Outstanding | None:
-        """The other side's C-GET; the asynchronous window lets it have one."""
+        """The other side's C-GET; it has one at most."""
         return next((request for request in tuple(self.other.sent.values()) if request.field == C_GET_RQ), None)
 
     def register(self, command: Command, context: int, decision: Decision | None) -> None:

@@ -25,6 +25,8 @@ _LONG: Final = frozenset({b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV"
 _SHORT: Final = frozenset(
     {b"AE", b"AS", b"AT", b"CS", b"DA", b"DS", b"DT", b"FD", b"FL", b"IS", b"LO", b"LT", b"PN", b"SH", b"SL", b"SS", b"ST", b"TM", b"UI", b"UL", b"US"}
 )
+_PLAIN_LONG: Final = _LONG - {b"SQ", b"UN"}
+"""None of them has items, unless it has no length."""
 _FRAGMENTED: Final = frozenset({b"OB", b"OW", b"OD", b"OF", b"OL", b"OV"})
 _DEEPEST: Final = 32
 _NO_GROUPS: Final = frozenset({0x0000, 0x0001, 0x0002, 0x0003, 0x0005, 0x0007, 0xFFFE, 0xFFFF})
@@ -42,6 +44,9 @@ class Element(NamedTuple):
     start: int
     value: int
     end: int
+
+
+_made = tuple.__new__  # a third of the cost of the class's own
 
 
 class _Frame(NamedTuple):
@@ -74,6 +79,7 @@ class Scan:
         self._tag = struct.Struct(order + "HH")
         self._long = struct.Struct(order + "L")
         self._short = struct.Struct(order + "H")
+        self._plain = struct.Struct(order + ("HH0sL" if self._implicit else "HH2sH"))
         self._at = 0
         self._opened: tuple[int, int, int] = (0, 0, 0)
         self._frames: list[_Frame] = []
@@ -85,7 +91,9 @@ class Scan:
             if self._frames:
                 if not self._inside(data):
                     return False
-            elif not self._top(data):
+                continue
+            self._skim(data)
+            if not self._top(data):
                 return False
         return True
 
@@ -95,6 +103,36 @@ class Scan:
             if self._frames or self._at != len(data):
                 raise Malformed("bytes are left over, or an element is longer than the data set")
             self.header = self._at
+
+    def _skim(self, data: bytes | bytearray) -> None:
+        """Past the top-level elements that one look at their header tells; whatever is unusual, or not all there, is left to :meth:`_top`."""
+        at, last, end = self._at, self._last[-1], len(data)
+        limit = UNDEFINED if self._limit is None else self._limit
+        implicit, add, unpack, long = self._implicit, self.elements.append, self._plain.unpack_from, self._long.unpack_from
+        if implicit and last < 0:
+            return
+        while end - at >= 12:
+            group, number, vr, length = unpack(data, at)
+            tag = group << 16 | number
+            if not last < tag < limit or not 0x0008 <= group < 0xFFFE:
+                break
+            if implicit:
+                if _is_sequence(tag):
+                    break
+                value = at + 8
+            elif vr in _SHORT:
+                value = at + 8
+            elif vr in _PLAIN_LONG and not length:
+                value = at + 12
+                (length,) = long(data, at + 8)
+            else:
+                break
+            stop = value + length
+            if length & 1 or stop > end:  # odd: what has no length, too
+                break
+            add(_made(Element, (tag, at, value, stop)))
+            at, last = stop, tag
+        self._at, self._last[-1] = at, last
 
     def _top(self, data: bytes | bytearray) -> bool:
         at = self._at
@@ -208,7 +246,8 @@ class Scan:
 
     def _enters(self, tag: int, vr: bytes, length: int, value: int, frame: _Frame | None, implicit: bool) -> bool:
         """Whether the element has items, which are looked at too."""
-        sequence = vr == b"SQ" or (implicit and _is_sequence(tag))
+        # a sequence of PS3.6 that is UN is taken for what it is by some readers, and is in implicit VR little endian then (PS3.5 §6.2.2)
+        sequence = vr == b"SQ" or ((implicit or vr == b"UN") and _is_sequence(tag))
         if length == UNDEFINED:
             if not (sequence or implicit or vr == b"UN" or vr in _FRAGMENTED):
                 raise Malformed("an element has no length")
@@ -216,7 +255,7 @@ class Scan:
             self._push(_Frame(True, implicit or vr == b"UN", vr in _FRAGMENTED, None))
             return True
         if sequence:
-            self._push(_Frame(True, implicit, False, value + length))
+            self._push(_Frame(True, implicit or vr == b"UN", False, value + length))
         return sequence
 
     def _within(self, frame: _Frame, value: int, length: int) -> None:

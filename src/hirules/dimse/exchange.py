@@ -25,7 +25,7 @@ from hirules.dimse.inspection import Inspection
 from hirules.dimse.message import C_CANCEL_RQ, C_ECHO_RQ, C_FIND_RQ, C_MOVE_RQ, C_STORE_RQ, N_GET_RQ, RESPONSE, Command, CommandError, parse_command
 from hirules.dimse.outputs import Answer, Buffer, Completed, Decide, Dropped, Forward, Judge, Judged, Message, Output, Refused, Ruling, Settle
 from hirules.dimse.pdu import HEADERS, INVALID_PARAMETER, LAST, P_DATA_TF, fragment_pdus, message_pdus
-from hirules.dimse.response import refused_response, response
+from hirules.dimse.response import refused_response, response, without_data_set
 from hirules.facts.disclosed import NOTHING
 from hirules.model.status import NOT_AUTHORIZED, PROCESSING_FAILURE
 
@@ -211,10 +211,11 @@ class Exchange:
         if ruling.command is None:
             return
         self.conversation.register(command, self.context, ruling.decision)
-        if ruling.move is not None or ruling.told:
-            self.conversation.routed(command, ruling.move, ruling.told)
         if ruling.asked is not None:
             self.conversation.noted(command, ruling)
+        # after what its instances are decided by is noted: from now on they may come
+        if ruling.move is not None or ruling.told:
+            self.conversation.routed(command, ruling.move, ruling.told)
         self.pieces.append(message_pdus(self.context, ruling.command, ruling.data, self.conversation.max_length))
 
     def _open_data_set(self) -> Outputs:
@@ -230,6 +231,9 @@ class Exchange:
                 return
             # where it goes is known by now, and with it whose conversation it is
             retrieval = self.conversation.releasing(command)
+            if retrieval is not None and not needed.applies:
+                # it may be on its way only since it was ruled on
+                needed = self.conversation.disclosed("release", retrieval)
             if retrieval is not None and needed.applies:
                 syntax = self.conversation.contexts[self.context].transfer_syntax or ""
                 self._inspection = Inspection(command, ruling, retrieval, syntax, needed.whole, self.conversation.options.data_set_size)
@@ -334,6 +338,16 @@ class Exchange:
                 yield from self._honest(command, request, None)
                 return
             command = request.ledger.pending(command)
+        if command.has_data_set and self._is_not_decided(request):
+            # it goes on without what some clients would take for a match
+            yield from self.flush()
+            yield Dropped("the data set of a response that has none")
+            if self.conversation.settle(command, request):
+                self._finished = request
+            self.pieces.append(self._framed(without_data_set(command).raw))
+            yield from self._finish()
+            self._swallow(1)
+            return
         if self.conversation.settle(command, request):
             self._finished = request
         if command.has_data_set:
@@ -346,10 +360,17 @@ class Exchange:
     def _holds(self, command: Command, request: Outstanding) -> bool:
         """Whether the data set of a response is changed, or decided before it leaves."""
         if request.ledger is not None:
-            return request.ledger.touched and command.values["Status"] not in PENDING
+            decided = request.ledger.touched or self.conversation.disclosed("release", request).applies
+            return decided and command.values["Status"] not in PENDING
         if request.field == C_FIND_RQ and command.values["Status"] in PENDING:
             return bool(request.added) or self.conversation.disclosed("answer", request).applies
         return request.field == N_GET_RQ and (bool(request.added) or self.conversation.disclosed("release", request).applies)
+
+    def _is_not_decided(self, request: Outstanding) -> bool:
+        """A final response to a C-FIND, and a pending one to a retrieve, has no data set (PS3.7 §9.1.2.1, §9.1.3.1): one that comes would leave undecided."""
+        if request.ledger is not None:
+            return self.conversation.disclosed("release", request).applies
+        return request.field == C_FIND_RQ and (bool(request.added) or self.conversation.disclosed("answer", request).applies)
 
     def _response_complete(self, command: Command, request: Outstanding, data: bytes) -> Outputs:
         """A response whose data set was held."""
@@ -386,10 +407,12 @@ class Exchange:
         assert ledger is not None
         identifier = ledger.identifier(data, self.conversation.contexts[self.context].transfer_syntax or "")
         command = ledger.final(command)
+        if identifier is None and command.has_data_set:
+            command = without_data_set(command)
         if self.conversation.settle(command, request):
             self._finished = request
         self.state = IDLE
-        self.pieces.append(message_pdus(self.context, command.raw, identifier if command.has_data_set else None, self.conversation.max_length))
+        self.pieces.append(message_pdus(self.context, command.raw, identifier, self.conversation.max_length))
         yield from self._finish()
 
     def _cancel(self, command: Command) -> Outputs:

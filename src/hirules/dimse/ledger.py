@@ -91,14 +91,15 @@ class Ledger:
     def identifier(self, identifier: bytes | None, transfer_syntax: str) -> bytes | None:
         """The Failed SOP Instance UID List of the final response; ``None`` where no sub-operation failed.
 
-        ``identifier`` is the upstream's; one that cannot be read is left out, what was dropped is not.
+        ``identifier`` is the upstream's, of which nothing else is kept; one that cannot be read is left out, what was dropped is not.
         """
         with self._lock:
             dropped = list(self._dropped)
-        if not dropped:
-            return identifier
+        uids = list(dict.fromkeys([*_listed(identifier, transfer_syntax), *(uid for uid in dropped if uid)]))
+        if not uids:
+            return None
         dataset = Dataset()
-        dataset.FailedSOPInstanceUIDList = list(dict.fromkeys([*_listed(identifier, transfer_syntax), *(uid for uid in dropped if uid)]))
+        dataset.FailedSOPInstanceUIDList = uids
         return write(dataset, transfer_syntax)
 
     def _counts(self, values: Values, *, always: bool) -> Mapping[str, int]:

@@ -22,6 +22,7 @@ from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
+from hirules.dimse import flat
 from hirules.dimse.elements import DEFLATED, Element, Malformed, Scan, deflated, inflated, scanned, spliced
 from hirules.dimse.identifier import CHARACTER_SET, write
 from hirules.dimse.lookup_query import ALWAYS_KEPT
@@ -36,6 +37,8 @@ _MAY_NOT_BE_KEPT = Unknown("the archive answered it zero-length, and may not kee
 _PIXELS = "PixelData"
 _NUMBER = re.compile(r"\(([0-9A-Fa-f]{4}),([0-9A-Fa-f]{4})\)")
 _FIRST_BEHIND = 0x7FE00000
+_LIKE_A_VR = 0x4141
+"""From here on the two lower bytes of a length can be letters, as those of a value representation are."""
 
 
 def disclosure(action: str, decision: Decision, asked: Request, instance: Fields) -> Request:
@@ -87,7 +90,7 @@ class HeldView(Mapping[str, object]):
             if self._behind(key):
                 return _NOT_WAITED_FOR
             raise KeyError(key)
-        value = value_at(self._holding(tag), tag)
+        value = self._value(key, tag)
         if value == "" and self._kept is not None and key not in ALWAYS_KEPT and key not in self._kept:
             value = _MAY_NOT_BE_KEPT
         self._read[key] = value
@@ -130,14 +133,25 @@ class HeldView(Mapping[str, object]):
             self._whole = self._came.dataset
         return self._whole
 
-    def _holding(self, tag: int) -> Dataset:
-        """A data set with this element: a small one, where no other but the character set says how to read it."""
+    def _value(self, key: str, tag: int) -> object:
+        alone = self._alone(tag)
+        if alone is None:
+            return value_at(self._all(), tag)
+        plain = flat.read(alone, self._came.transfer_syntax)
+        if plain is not None and key in plain:
+            return plain[key]
+        return value_at(Held(alone, [], self._came.transfer_syntax).dataset, tag)
+
+    def _alone(self, tag: int) -> bytes | None:
+        """The element, behind the character set where there is one, where no other says how to read it; else ``None``."""
         if self._whole is not None or tag >> 16 & 1 or " or " in _vr(tag):
-            return self._all()
+            return None
         came = self._came
         tags = (tag,) if tag == CHARACTER_SET or CHARACTER_SET not in self._there else (CHARACTER_SET, tag)
-        parts = b"".join(came.data[self._there[one].start : self._there[one].end] for one in tags)
-        return Held(parts, [], came.transfer_syntax).dataset
+        first = self._there[tags[0]]
+        if first.end - first.start >= _LIKE_A_VR:
+            return None  # pydicom could take its length for a value representation, which the scan looked at only where the data set begins
+        return b"".join([came.data[self._there[one].start : self._there[one].end] for one in tags])
 
 
 @lru_cache(maxsize=4096)

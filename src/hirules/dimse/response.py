@@ -64,6 +64,12 @@ def refused_response(command: Command, status: int) -> Command:
     return Command(values, encode_command(values))
 
 
+def without_data_set(command: Command) -> Command:
+    """The response ``command`` with none."""
+    values = {**command.values, "CommandDataSetType": NO_DATA_SET}
+    return Command(values, encode_command(values))
+
+
 def error_comment(text: str) -> str:
     """``text`` as an LO in the default character repertoire: one value, 64 characters at most (PS3.5 §6.2)."""
     plain = text.replace("\\", "/").encode("ascii", "replace").decode("ascii")

@@ -33,6 +33,8 @@ NO_SUCH_OBJECT_INSTANCE = 0x0112
 _NO_MATCH: Mapping[int, int] = {C_FIND_RQ: SUCCESS, C_GET_RQ: SUCCESS, C_MOVE_RQ: SUCCESS, N_GET_RQ: NO_SUCH_OBJECT_INSTANCE}
 """How each service says that nothing exists (PS3.4 §C.4, PS3.7 §10.1.2)."""
 NOT_RECORDED = "it could not be recorded"
+_OF_BOTH = ("SOPClassUID", "SOPInstanceUID")
+"""Command and data set say them (PS3.4 §B.3): receivers go by the one or the other."""
 REJECTED = AssociateStatus(1, 1, 1)
 """By the user, no reason given (PS3.8 §9.3.4)."""
 
@@ -135,11 +137,13 @@ class Desk:
     def _judge(self, judge: Judge) -> Judged:
         try:
             came = self._came(judge)
+            view = HeldView(came, header=judge.header, kept=self._options.lookup_kept if judge.action == "answer" else None)
+            if judge.command.field == C_STORE_RQ and any(view.get(name) != judge.command.values.get(f"Affected{name}") for name in _OF_BOTH):
+                raise Malformed("it is of another instance or class than its command")
         except Malformed as error:
             log.warning("association %s: what leaves is withheld: %s", self._association.calling_ae_title, error)
             request = disclosure(judge.action, judge.decision, judge.asked, {})
             return Judged(self._record(request, PROCESSING_FAILURE, str(error)), status=PROCESSING_FAILURE)
-        view = HeldView(came, header=judge.header, kept=self._options.lookup_kept if judge.action == "answer" else None)
         decision = self._gate.check(disclosure(judge.action, judge.decision, judge.asked, view))
         if not decision.allowed:
             status = decision.status if isinstance(decision.status, int) and decision.status else NOT_AUTHORIZED

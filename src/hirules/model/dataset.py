@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime, time
+from functools import lru_cache
 from typing import Any
 
 from pydicom.datadict import dictionary_VR, keyword_for_tag, private_dictionary_VR, tag_for_keyword
@@ -32,6 +33,10 @@ UNSPLIT = frozenset({"LT", "ST", "UR", "UT"})
 INTEGERS = frozenset({"SL", "SS", "SV", "UL", "US", "UV"})
 _TAG = re.compile(r"\(([0-9A-F]{4}),([0-9A-F]{4})\)")
 _PRIVATE = re.compile(r'\(([0-9A-F]{4}),"([^"]+)",([0-9A-F]{2})\)')
+_NO_TEXT = INTEGERS | BINARY | {"AT", "FD", "FL", "SQ"}
+_NUL = re.compile(r"\x00")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+"""PS3.5 §6.1.3: none of them is in a text of one line. Some archives take them off, some end the text at a NUL, others keep them."""
 _INTEGER = re.compile(r" *[+-]?\d{1,20} *")
 _UNDECODABLE = Unknown("the element cannot be decoded")
 
@@ -73,9 +78,23 @@ class DatasetView(Mapping[str, object]):
 def value_at(dataset: Dataset, tag: int) -> object:
     """What a view shows of an element that is there."""
     try:
-        return _value(dataset[tag])
+        element = dataset[tag]
+        return _UNDECODABLE if _contradicts(tag, element.VR) else _value(element)
     except Exception:  # noqa: BLE001 - pydicom decodes here and raises whatever the bytes make it raise; the element is unknown
         return _UNDECODABLE
+
+
+@lru_cache(maxsize=4096)
+def _contradicts(tag: int, vr: str) -> bool:
+    """Whether ``vr`` is of another kind than PS3.6 gives the element: who goes by the dictionary then reads another value of the same bytes."""
+    if not keyword_of(tag):
+        return False
+    kinds = {_kind(each) for each in dictionary_VR(tag).split(" or ")}
+    return bool(kinds & {"text", "SQ"}) and _kind(vr) not in kinds
+
+
+def _kind(vr: str) -> str:
+    return vr if vr in _NO_TEXT else "text"
 
 
 def element_names(dataset: Dataset) -> dict[str, int]:
@@ -172,6 +191,8 @@ def _scalar(vr: str, value: Any) -> object:
     if isinstance(value, int | float):
         return int(value) if isinstance(value, int) else float(value)
     text = str(value).rstrip(" \0")
+    if not text.isprintable() and (_CONTROL if vr not in UNSPLIT else _NUL).search(text):
+        return _UNDECODABLE
     # pydicom puts U+FFFD where the character set did not fit
     return _UNDECODABLE if "\ufffd" in text else text
 
