@@ -4,10 +4,11 @@
 # make bench     benchmarks against peers
 # make fuzz      each fuzzer for FUZZ_SECONDS (600), by coverage; what breaks a law is left in .fuzz/findings
 # make mutants   mutation testing of the decision core; hours. A share of the mutants: make mutants MUTANTS=0.25
+# make schemas reference   the published schemas, and the reference in docs, as the code says them
 # make install   the environment in .venv, with the tools of development; another Python: make install PYTHON=python3.12
 
 .DELETE_ON_ERROR:
-.PHONY: install demo peers test lint format schemas bench fuzz mutants clean
+.PHONY: install demo peers test lint format schemas reference bench fuzz mutants clean
 
 BIN := .venv/bin
 # setuptools warns of any editable install whose packages lie in two folders
@@ -50,6 +51,10 @@ schemas: install
 		$(BIN)/hirules schema $$name > schemas/$$name.schema.json.new || exit 1; \
 		mv schemas/$$name.schema.json.new schemas/$$name.schema.json; \
 	done
+
+# The pages of docs/reference; tests compare.
+reference: install
+	$(BIN)/python -m hirules.assemble.reference docs/reference
 
 bench: install peers
 	$(BIN)/python -m benchmarks.install

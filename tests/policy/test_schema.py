@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
@@ -37,24 +39,44 @@ def test_a_schema_is_one(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(schemas()))
-def test_every_field_says_what_it_is(name: str) -> None:
-    undocumented = [path for path, field in _fields(schemas()[name]) if not {"description", "$ref", "title"} & field.keys()]
-    assert undocumented == [] or name == "policy-test"
+def test_every_field_has_a_title_a_description_and_an_example(name: str) -> None:
+    """What is a flag, a constant or a closed list needs no example; a field that refers to a definition may have them there."""
+    schema = schemas()[name]
+    lacking = {path: missing for path, field in _fields(schema) if (missing := _lacking({**_definition(field, schema), **field}))}
+    assert lacking == {}
 
 
-def _fields(schema: object, path: str = ""):  # type: ignore[no-untyped-def]
+def _lacking(field: dict[str, Any]) -> set[str]:
+    told = {"enum", "const"} & field.keys() or field.get("type") == "boolean"
+    return {"title", "description", *(() if told else ("examples",))} - field.keys()
+
+
+def _definition(field: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = schema["$defs"].get(field["$ref"].rpartition("/")[2], {}) if "$ref" in field else {}
+    return found
+
+
+def _fields(schema: object, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every field that an author may write, by where it is declared; conditions on fields (`if`, `then`, `else`) declare none."""
     if isinstance(schema, dict):
+        for name, body in schema.get("properties", {}).items():
+            yield f"{path}/{name}", body
         for key, value in schema.items():
-            if key == "properties":
-                for field, body in value.items():
-                    # the fragments of operators and edits are their own
-                    if "/matcher" not in path and "/edit" not in path:
-                        yield f"{path}/{field}", body
-            if key not in ("examples", "default", "enum", "const"):
+            if key not in ("examples", "default", "enum", "const", "if", "then", "else"):
                 yield from _fields(value, f"{path}/{key}")
     elif isinstance(schema, list):
         for number, item in enumerate(schema):
             yield from _fields(item, f"{path}/{number}")
+
+
+@pytest.mark.parametrize("name", sorted(schemas()))
+def test_every_example_satisfies_its_field(name: str) -> None:
+    schema = schemas()[name]
+    wrong = []
+    for path, field in _fields(schema):
+        validator = jsonschema.Draft202012Validator({**field, "$defs": schema.get("$defs", {})})
+        wrong += [(path, example) for example in field.get("examples", ()) if not validator.is_valid(example)]
+    assert wrong == []
 
 
 def test_the_examples_of_the_language_satisfy_their_schemas() -> None:

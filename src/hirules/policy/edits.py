@@ -154,14 +154,26 @@ _TEXT: Mapping[str, object] = {"type": ["string", "number", "boolean"]}
 _OPERAND: Mapping[str, object] = {
     "anyOf": [
         _TEXT,
-        {"type": "object", "properties": {"path": {"type": "string"}, "today": _TEXT}, "minProperties": 1, "maxProperties": 1, "additionalProperties": False},
+        {
+            "type": "object",
+            "properties": {
+                "path": {"title": "path", "description": "the value of another attribute", "type": "string", "examples": ["subject.ae_title"]},
+                "today": {"title": "today", "description": "a date so many days, weeks or years from today", **_TEXT, "examples": ["-31d"]},
+            },
+            "minProperties": 1,
+            "maxProperties": 1,
+            "additionalProperties": False,
+        },
     ]
 }
 _OPERANDS: Mapping[str, object] = {"anyOf": [_OPERAND, {"type": "array", "items": _OPERAND, "minItems": 1}]}
 _NAMES: Mapping[str, object] = {"type": "array", "items": {"type": ["string", "number"]}, "minItems": 1}
 _REPLACEMENT: Mapping[str, object] = {
     "type": "object",
-    "properties": {"regex": {"type": "string"}, "with": _TEXT},
+    "properties": {
+        "regex": {"title": "regex", "description": "an RE2 pattern that the whole value must match", "type": "string", "examples": ["OLD_(.*)"]},
+        "with": {"title": "with", "description": "what it becomes; `\\1` is the first group", **_TEXT, "examples": ["NEW_\\1"]},
+    },
     "required": ["regex", "with"],
     "additionalProperties": False,
 }

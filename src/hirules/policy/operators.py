@@ -89,10 +89,23 @@ _TEXT: Schema = {"type": ["string", "number", "boolean"]}
 _OPERAND: Schema = {
     "anyOf": [
         _TEXT,
-        {"type": "object", "properties": {"path": {"type": "string"}}, "required": ["path"], "additionalProperties": False},
         {
             "type": "object",
-            "properties": {"today": {"type": ["string", "number"], "pattern": "^[+-]?[0-9]+[dwy]?$"}},
+            "properties": {"path": {"title": "path", "description": "the value of another attribute", "type": "string", "examples": ["subject.user"]}},
+            "required": ["path"],
+            "additionalProperties": False,
+        },
+        {
+            "type": "object",
+            "properties": {
+                "today": {
+                    "title": "today",
+                    "description": "a date so many days, weeks or years from today",
+                    "type": ["string", "number"],
+                    "pattern": "^[+-]?[0-9]+[dwy]?$",
+                    "examples": ["-31d"],
+                }
+            },
             "required": ["today"],
             "additionalProperties": False,
         },
@@ -120,8 +133,15 @@ _SCHEMAS: Mapping[ArgumentKind, Schema] = {
     ArgumentKind.ROW: {
         "type": "object",
         "properties": {
-            "list": {"type": "string", "pattern": r"^\$"},
-            "match": {"type": "object", "additionalProperties": {"type": "string"}, "minProperties": 1},
+            "list": {"title": "list", "description": "a list with columns", "type": "string", "pattern": r"^\$", "examples": ["$agreements"]},
+            "match": {
+                "title": "match",
+                "description": "the path that each column equals",
+                "type": "object",
+                "additionalProperties": {"type": "string"},
+                "minProperties": 1,
+                "examples": [{"ae_title": "request.MoveDestination", "peer": "subject.ae_title"}],
+            },
         },
         "required": ["list", "match"],
         "additionalProperties": False,

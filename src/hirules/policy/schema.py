@@ -16,9 +16,12 @@ from hirules.model.decision import SEVERITIES
 from hirules.model.path import ROOTS
 from hirules.model.vocabulary import VOCABULARY, Vocabulary
 from hirules.policy.compile_set import ATTRIBUTE_TYPES, COMBINING
+from hirules.policy.compile_source import plain
+from hirules.policy.document import MappingNode, parse
 from hirules.policy.edits import EDITS, EditArgument, EditKind
 from hirules.policy.findings import CODES, SILENCEABLE
 from hirules.policy.operators import OPERATORS, ArgumentKind, Operator
+from hirules.policy.schema_samples import matcher_of
 from hirules.policy.schema_tests import policy_test_schema
 
 __all__ = ["Schema", "policy_schema", "policy_set_schema", "policy_test_schema", "schemas", "text"]
@@ -34,10 +37,26 @@ KEBAB = "^[a-z0-9]+(-[a-z0-9]+)*$"
 def schemas(vocabulary: Vocabulary = VOCABULARY, operators: Mapping[str, Operator] = OPERATORS, edits: Mapping[str, EditKind] = EDITS) -> Mapping[str, Schema]:
     """The schemas of this package by their names: ``policy``, ``policy-set``, ``policy-test``."""
     return {
-        "policy": policy_schema(vocabulary, operators, edits),
-        "policy-set": policy_set_schema(),
-        "policy-test": policy_test_schema(vocabulary),
+        "policy": titled(policy_schema(vocabulary, operators, edits)),
+        "policy-set": titled(policy_set_schema()),
+        "policy-test": titled(policy_test_schema(vocabulary)),
     }
+
+
+def titled(schema: Any) -> Any:
+    """The schema, where each field that has no title has its name for one: editors show it above the description."""
+    if isinstance(schema, list):
+        return [titled(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    found = {key: value if key in _LITERAL else titled(value) for key, value in schema.items()}
+    if isinstance(fields := found.get("properties"), dict):
+        found["properties"] = {name: field if "title" in field else {"title": name, **field} for name, field in fields.items()}
+    return found
+
+
+_LITERAL = frozenset({"const", "default", "enum", "examples"})
+"""What holds values and no schemas."""
 
 
 def text(schema: Schema) -> str:
@@ -57,7 +76,7 @@ def policy_schema(vocabulary: Vocabulary, operators: Mapping[str, Operator], edi
                 "hirules": {"const": 1, "title": "version", "description": "the version of the language"},
                 "policy": _id("the id of the policy, unique in the set", "move-destinations"),
                 "title": _text("what the policy is for, in a line", "C-MOVE delivers only where a release agreement exists"),
-                "description": _text("what the policy is for, at length"),
+                "description": _text("what the policy is for, at length", "Images leave the house only where a contract says so."),
                 "owner": _text("who answers for it", "privacy-office"),
                 "references": _texts("what it follows from: laws, standards, contracts", "ISO 27799 9.4"),
                 "lists": {
@@ -67,11 +86,15 @@ def policy_schema(vocabulary: Vocabulary, operators: Mapping[str, Operator], edi
                     "additionalProperties": {"$ref": "#/$defs/list"},
                     "examples": [{"clinical": ["PACS_MAIN", "PACS_DR"]}],
                 },
-                "rules": {"description": "the rules, in any order", "type": "array", "minItems": 1, "items": {"$ref": "#/$defs/rule"}},
+                "rules": {
+                    "description": "the rules, in any order", "type": "array", "minItems": 1, "items": {"$ref": "#/$defs/rule"},
+                    "examples": [[_A_RULE]],
+                },
                 "lint": {**_SILENCES, "description": "findings of `check` about this file that are meant so, each with its reason"},
                 "exceptions": {
                     "description": "what suspends rules of this policy for a time", "type": "array", "minItems": 1,
                     "items": {"$ref": "#/$defs/exception"},
+                    "examples": [[{"id": "audit-2026-17", "of": "only-agreed", "reason": "external audit", "expires": "2026-12-31T23:59:59Z"}]],
                 },
             },
             required=("hirules", "policy", "rules"),
@@ -120,12 +143,14 @@ def _list() -> Schema:
         {
             "file": {**_text("a CSV, JSON or text file inside the set's folder, relative to this file", "data/agreements.csv"), "type": "string"},
             "column": _text("the column that holds the members", "ae_title"),
-            "share": {"description": "other policies of the set may use it", "type": "boolean"},
+            "share": {"description": "other policies of the set may use it", "type": "boolean", "default": False},
         },
         required=("file",),
     )
     return {
         "title": "list",
+        "description": "members, rows of a table, or a file that holds them",
+        "examples": [["PACS_MAIN", "PACS_DR"], {"file": "data/agreements.csv", "column": "ae_title"}],
         "anyOf": [
             {"description": "members", "type": "array", "minItems": 1, "items": TEXT},
             {"description": "rows of a table", "type": "array", "minItems": 1, "items": row},
@@ -150,39 +175,60 @@ def _on(vocabulary: Vocabulary) -> Schema:
 def _rule(vocabulary: Vocabulary) -> Schema:
     when: Schema = {"$ref": "#/$defs/condition"}
     moment: Schema = {"type": "string", "format": "date-time"}
-    span = _closed({"from": {**moment, "description": "inclusive"}, "until": {**moment, "description": "exclusive"}})
+    span = _closed(
+        {
+            "from": {**moment, "description": "the first moment at which it holds", "examples": ["2026-01-01T00:00:00+01:00"]},
+            "until": {**moment, "description": "the first moment at which it does not", "examples": ["2027-01-01T00:00:00+01:00"]},
+        }
+    )
     properties: Schema = {
         "id": _id("the id of the rule, unique in its policy", "only-agreed-destinations"),
-        "title": _text("what the rule does, in a line"),
-        "description": _text("what the rule does, at length"),
+        "title": _text("what the rule does, in a line", "The destination has a release agreement"),
+        "description": _text("what the rule does, at length", "The list of agreements is kept by the privacy office."),
         "references": _texts("what it follows from", "45 CFR 164.312(e)(1)"),
         "tags": _texts("words to find it by", "research"),
         "severity": _severity("how severe it is; the severest of several denies gives status and reason"),
         "mode": {"description": "`shadow`: only the record says what it would have done", "enum": ["enforce", "shadow", "off"], "default": "enforce"},
-        "valid": {"description": "when the rule holds", **span, "minProperties": 1},
+        "valid": {"description": "when the rule holds", **span, "minProperties": 1, "examples": [{"until": "2027-01-01T00:00:00+01:00"}]},
         "on": _on(vocabulary),
         "when": {**when, "description": "the rule matches where this holds"},
         "unless": {**when, "description": "and this does not"},
-        "allow": {"description": "permits what matches, unless a deny matches too", **_closed({})},
+        "allow": {"description": "permits what matches, unless a deny matches too", **_closed({}), "examples": [{}]},
         "deny": {"$ref": "#/$defs/deny"},
-        "rewrite": {"description": "changes what matches, before it is decided", "type": "array", "minItems": 1, "items": {"$ref": "#/$defs/edit"}},
+        "rewrite": {
+            "description": "changes what matches, before it is decided",
+            "type": "array",
+            "minItems": 1,
+            "items": {"$ref": "#/$defs/edit"},
+            "examples": [[{"set": {"request.MoveDestination": "PACS_MAIN"}}]],
+        },
         "on_unknown": {"description": "`skip`: leave harmless edits out where the condition is unknown", "enum": ["deny", "skip"], "default": "deny"},
         "audit": {"$ref": "#/$defs/audit"},
         "lint": {**_SILENCES, "description": "findings of `check` about this rule that are meant so, each with its reason"},
     }
     return {
         "title": "rule",
+        "description": "an action, a condition, and one effect: `allow`, `deny`, `rewrite` or `audit`",
         **_closed(properties, required=("id", "on")),
         "oneOf": [{"required": [effect]} for effect in ("allow", "deny", "rewrite", "audit")],
         "dependentRequired": {"on_unknown": ["rewrite"]},
-    }
+        "examples": [_A_RULE],
+    }  # fmt: skip
+
+
+_A_RULE: Schema = {
+    "id": "only-agreed",
+    "on": "c-move",
+    "when": {"request.MoveDestination": {"not_in": "$agreements"}},
+    "deny": {"reason": "no release agreement"},
+}
 
 
 _SILENCES: Schema = {"$ref": "#/$defs/lint"}
 
 
 def _lint() -> Schema:
-    codes = {code: {"description": CODES[code], **TEXT} for code in sorted(SILENCEABLE)}
+    codes = {code: _text(CODES[code], "meant so until the project ends") for code in sorted(SILENCEABLE)}
     return {"title": "lint", "description": "findings that are meant so, by code, each with its reason", **_closed(codes), "minProperties": 1,
             "examples": [{"shadowed": "the wider rule ends with the project"}]}  # fmt: skip
 
@@ -196,8 +242,8 @@ def _exception() -> Schema:
     properties = {
         "id": _id("the id of the exception, unique in its policy", "audit-2026-17"),
         "of": {**_one_or_several(TEXT), "description": rules, "examples": [["only-agreed-destinations"]]},
-        "title": _text("what the exception is for, in a line"),
-        "description": _text("what the exception is for, at length"),
+        "title": _text("what the exception is for, in a line", "The auditors receive images"),
+        "description": _text("what the exception is for, at length", "They compare reports with images for a fortnight."),
         "references": _texts("what it follows from", "SEC-4411"),
         "when": {"$ref": "#/$defs/condition", "description": "for which requests"},
         "reason": _text("why", "external audit, ticket SEC-4411"),
@@ -205,7 +251,11 @@ def _exception() -> Schema:
         "expires": {"description": "when it ends, with offset", "type": "string", "format": "date-time", "examples": ["2026-12-31T23:59:59Z"]},
         "lint": {**_SILENCES, "description": "findings of `check` about this exception that are meant so, each with its reason"},
     }
-    return {"title": "exception", **_closed(properties, required=("id", "of", "reason", "expires"))}
+    return {
+        "title": "exception",
+        "description": "suspends rules of this policy, for some requests, until it expires",
+        **_closed(properties, required=("id", "of", "reason", "expires")),
+    }
 
 
 # Conditions.
@@ -215,13 +265,17 @@ _PATH_PATTERN = "^(original\\.)?(" + "|".join(ROOTS) + ")\\."
 
 def _condition(vocabulary: Vocabulary) -> Schema:
     """Plain attributes by name, so that editors offer them; the members of families by the pattern of a path."""
-    named = {path: {"$ref": "#/$defs/matcher", "description": found.doc} for path, found in vocabulary.attributes.items() if "<" not in path}
+    named = {
+        path: {"$ref": "#/$defs/matcher", "description": found.doc, "examples": [matcher_of(found)]}
+        for path, found in vocabulary.attributes.items()
+        if "<" not in path
+    }
     return {
         "title": "condition",
         "description": "every entry must hold: `path: matcher`, `all`, `any`, `not`",
         "type": "object",
         "minProperties": 1,
-        "properties": {**_connectives("condition"), **named},
+        "properties": {**_connectives("condition", {"subject.ae_title": "WARD_1"}), **named},
         "patternProperties": {_PATH_PATTERN: {"$ref": "#/$defs/matcher"}},
         "additionalProperties": False,
         "examples": [{"subject.ae_title": "PACS_MAIN"}],
@@ -234,24 +288,26 @@ def _item_condition() -> Schema:
         "description": "as a condition, with elements of the item by their keyword or tag",
         "type": "object",
         "minProperties": 1,
-        "properties": _connectives("itemCondition"),
+        "properties": _connectives("itemCondition", {"Modality": "CT"}),
         "additionalProperties": {"$ref": "#/$defs/matcher"},
         "examples": [{"Modality": "CT"}],
     }
 
 
-def _connectives(name: str) -> Schema:
+def _connectives(name: str, example: Schema) -> Schema:
     several = {"type": "array", "minItems": 1, "items": {"$ref": f"#/$defs/{name}"}}
     return {
-        "all": {**several, "description": "every condition holds"},
-        "any": {**several, "description": "at least one condition holds"},
-        "not": {"$ref": f"#/$defs/{name}", "description": "the condition does not hold"},
+        "all": {**several, "description": "every condition holds", "examples": [[example]]},
+        "any": {**several, "description": "at least one condition holds", "examples": [[example]]},
+        "not": {"$ref": f"#/$defs/{name}", "description": "the condition does not hold", "examples": [example]},
     }
 
 
 def _matcher(operators: Mapping[str, Operator]) -> Schema:
     operand = operators["equals"].schema
-    by_name = {name: {"description": operator.doc, **_argument(operator), "examples": [operator.example]} for name, operator in operators.items()}
+    by_name = {
+        name: {"description": operator.doc, **_argument(operator), "examples": [_argument_of(operator)]} for name, operator in operators.items()
+    }  # fmt: skip
     zone = {"description": "the time zone of the operators beside it", **TEXT, "examples": ["Europe/Berlin"]}
     return {
         "title": "matcher",
@@ -268,12 +324,30 @@ def _argument(operator: Operator) -> Mapping[str, object]:
     return {"$ref": "#/$defs/itemCondition"} if operator.argument is ArgumentKind.ITEM else operator.schema
 
 
+def _argument_of(operator: Operator) -> object:
+    """The argument in the operator's example, ``path: {operator: argument}``."""
+    ((_, matcher),) = _read(operator.example).items()
+    return matcher[operator.name]
+
+
+def _read(example: str) -> dict[str, Any]:
+    """A line of YAML as an editor reads it."""
+    root = parse("example.yaml", example.encode()).root
+    assert isinstance(root, MappingNode)  # INVARIANT: a test compiles each example
+    read = plain(root)
+    assert isinstance(read, dict)
+    return read
+
+
 # Effects.
 
 
 def _deny() -> Schema:
     rejection = _closed(
-        {name: {"type": "integer", "minimum": 1, "description": f"{name} of the A-ASSOCIATE-RJ (PS3.8 §9.3.4)"} for name in ("result", "source", "reason")},
+        {
+            name: {"type": "integer", "minimum": 1, "description": f"{name} of the A-ASSOCIATE-RJ (PS3.8 §9.3.4)", "examples": [1]}
+            for name in ("result", "source", "reason")
+        },
         required=("result", "source", "reason"),
     )
     code = {"description": "a status of PS3.7, or a short name of an AWS error", "type": ["integer", "string"]}
@@ -282,10 +356,17 @@ def _deny() -> Schema:
     properties = {
         "reason": _text("what is shown and recorded; `{path}` quotes an attribute, `{{` is a brace", "`{request.MoveDestination}` has no release agreement"),
         "status": {"description": "what the caller receives", "anyOf": [code, rejection, by_action], "examples": [0xA801, "AccessDenied"]},
-        "offending": {**_one_or_several({"$ref": "#/$defs/path"}), "description": "the elements that are at fault"},
+        "offending": {
+            **_one_or_several({"$ref": "#/$defs/path"}),
+            "description": "the elements that are at fault",
+            "examples": ["request.Identifier.PatientID"],
+        },
         "respond": {"description": "`no-match`: answer as if nothing existed", "enum": ["no-match"]},
     }
-    return {"title": "deny", "description": "refuses what matches", **_closed(properties)}
+    return {
+        "title": "deny", "description": "refuses what matches", **_closed(properties),
+        "examples": [{"reason": "`{request.MoveDestination}` has no release agreement", "status": 0xA801}],
+    }  # fmt: skip
 
 
 def _audit() -> Schema:
@@ -293,10 +374,17 @@ def _audit() -> Schema:
     properties = {
         "severity": _severity("how severe the note is; that of the rule where it is left out"),
         "note": _text("what the record says", "a VIP record was requested"),
-        "include": {**_one_or_several({"$ref": "#/$defs/path"}), "description": "attributes whose values the record shall carry"},
+        "include": {
+            **_one_or_several({"$ref": "#/$defs/path"}),
+            "description": "attributes whose values the record shall carry",
+            "examples": [["subject.user", "request.MoveDestination"]],
+        },
         "sample": {"description": "the share of requests that get the note", **share},
     }
-    return {"title": "audit", "description": "adds to the record of what matches", **_closed(properties)}
+    return {
+        "title": "audit", "description": "adds to the record of what matches", **_closed(properties),
+        "examples": [{"severity": "alert", "note": "a VIP record was requested"}],
+    }  # fmt: skip
 
 
 def _edit(edits: Mapping[str, EditKind]) -> Schema:
@@ -305,7 +393,7 @@ def _edit(edits: Mapping[str, EditKind]) -> Schema:
         places: Mapping[str, object] = kind.schema
         if kind.argument is not EditArgument.NOTHING:
             places = {"type": "object", "minProperties": 1, "propertyNames": {"pattern": _PLACE_PATTERN}, "additionalProperties": kind.schema}
-        by_name[name] = {"description": kind.doc, **places, "examples": [kind.example]}
+        by_name[name] = {"description": kind.doc, **places, "examples": [_read(kind.example)[name]]}
     return {"title": "edit", "description": "one edit, at one or several paths", **_closed(by_name), "minProperties": 1, "maxProperties": 1}
 
 
@@ -321,13 +409,13 @@ def policy_set_schema() -> Schema:
         {
             "type": {"description": "the type of its values", "enum": list(ATTRIBUTE_TYPES)},
             "many": {"description": "it may have several values", "type": "boolean", "default": False},
-            "description": _text("what it is"),
+            "description": _text("what it is", "the bucket that is exported to"),
         },
         required=("type",),
     )
     action = _closed(
         {
-            "description": _text("what is about to happen"),
+            "description": _text("what is about to happen", "image sets are about to be exported"),
             "attributes": {
                 "description": "attributes that requests for it carry", "type": "object",
                 "propertyNames": {"pattern": "^(request|context)\\."}, "additionalProperties": attribute,
@@ -338,14 +426,15 @@ def policy_set_schema() -> Schema:
     )  # fmt: skip
     properties = {
         "hirules-set": {"const": 1, "title": "version", "description": "the version of the language"},
-        "title": _text("what the set is for, in a line"),
-        "description": _text("what the set is for, at length"),
+        "title": _text("what the set is for, in a line", "Who may retrieve images, and where to"),
+        "description": _text("what the set is for, at length", "Approved by the privacy office."),
         "combining": {"description": "what holds where no rule decides", "enum": list(COMBINING), "default": "deny-unless-permit"},
         "time_zone": {"description": "where days begin and end", **TEXT, "default": "UTC", "examples": ["Europe/Berlin"]},
         "requires": _texts("plugins, with their versions", "hirules>=0.1"),
         "actions": {
             "description": "actions that the set adds to the vocabulary", "type": "object",
             "propertyNames": {"pattern": KEBAB}, "additionalProperties": action,
+            "examples": [{"export": {"description": "image sets are about to be exported"}}],
         },
     }  # fmt: skip
     return {

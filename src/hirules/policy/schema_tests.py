@@ -7,6 +7,7 @@ from typing import Any
 
 from hirules.model.path import DATA_SETS
 from hirules.model.vocabulary import Vocabulary
+from hirules.policy.schema_samples import below
 
 Schema = dict[str, Any]
 
@@ -64,7 +65,7 @@ def _names(vocabulary: Vocabulary, root: str) -> dict[str, Schema]:
     for path, attribute in vocabulary.attributes.items():
         name = path.removeprefix(root + ".").split(".")[0].split("[")[0]
         if path.startswith(root + ".") and not name.startswith("<"):
-            found.setdefault(name, {"title": name, "description": attribute.doc})
+            found.setdefault(name, {"title": name, "description": attribute.doc, "examples": [below(attribute, name)]})
     return found
 
 
@@ -76,10 +77,16 @@ def _file() -> Schema:
     }
 
 
+_DATA_SET: Schema = {"anyOf": [{"$ref": "#/$defs/file"}, {"type": ["object", "null"]}]}
+
+
+def _data_set(name: str) -> Schema:
+    return {"title": name, "description": "a data set by keyword, or `{file: name.dcm}`", "examples": [{"PatientID": "P1"}, {"file": "study.dcm"}]}
+
+
 def _request(vocabulary: Vocabulary) -> dict[str, Schema]:
     names = _names(vocabulary, "request")
-    file = {"anyOf": [{"$ref": "#/$defs/file"}, {"type": ["object", "null"]}]}
-    names.update({name: {**names.get(name, {"title": name}), **file} for name in DATA_SETS})
+    names.update({name: {**names.get(name, _data_set(name)), **_DATA_SET} for name in DATA_SETS})
     names["updateImageSetMetadataUpdates"] = {
         "title": "update", "description": "the parameter of the API: `{file: update.json}`, or its structure with a file for each document",
         "type": "object", "examples": [{"file": "update.json"}, {"DICOMUpdates": {"removableAttributes": {"file": "removal.json"}}}],
@@ -110,7 +117,7 @@ def _keys(vocabulary: Vocabulary) -> Schema:
         "context": _fields("context", "the names below `context.`", {"purpose_of_use": "TREAT"}, _names(vocabulary, "context")),
         "original": _fields(
             "original parameters", "for `answer` and `release`: the parameters of the request that asked, as it came",
-            {"Identifier": {"PatientID": "P1"}}, {name: {"anyOf": [{"$ref": "#/$defs/file"}, {"type": ["object", "null"]}]} for name in DATA_SETS},
+            {"Identifier": {"PatientID": "P1"}}, {name: {**_data_set(name), **_DATA_SET} for name in DATA_SETS},
         ),
         "id": {"title": "id", "description": "the id of the request, by which `sample` chooses", "type": "string", "examples": ["r-1"]},
     }  # fmt: skip
@@ -165,6 +172,7 @@ def _expect() -> Schema:
     rule = _named("the rule, `policy/rule`", "move-destinations/only-agreed")
     return {
         "title": "what must be decided",
+        "examples": [{"decision": "deny", "by": ["move-destinations/only-agreed"], "status": 0xA801}],
         "description": "what is left out is not compared, but for `rewritten` and `errors`: nobody expects one that is not here",
         **_closed(
             {
