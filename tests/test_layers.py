@@ -19,6 +19,8 @@ TESTED_WITH = {
     "dimse/disclosing.py": "dimse/test_leaving.py",
     "dimse/guarded.py": "dimse/test_handlers.py",
     "dimse/inspection.py": "dimse/test_leaving.py",
+    "dimse/judging.py": "dimse/test_leaving.py",
+    "dimse/outbox.py": "dimse/test_exchange.py",
     "dimse/tokens.py": "dimse/test_identity.py",
     "dimse/users.py": "dimse/test_identity.py",
     "model/actions.py": "model/test_vocabulary.py",

@@ -15,21 +15,20 @@ Rule 3: a mistake within one message is answered with a failure response. Only w
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from typing import Final
 
 import msgspec
 
 from hirules.dimse.conversation import PENDING, Conversation, Mistake, Outstanding, stored, too_large
 from hirules.dimse.inspection import Inspection
-from hirules.dimse.message import C_CANCEL_RQ, C_ECHO_RQ, C_FIND_RQ, C_MOVE_RQ, C_STORE_RQ, N_GET_RQ, RESPONSE, Command, CommandError, parse_command
-from hirules.dimse.outputs import Answer, Buffer, Completed, Decide, Dropped, Forward, Judge, Judged, Message, Output, Refused, Ruling, Settle
-from hirules.dimse.pdu import HEADERS, INVALID_PARAMETER, LAST, P_DATA_TF, fragment_pdus, message_pdus
-from hirules.dimse.response import refused_response, response, without_data_set
+from hirules.dimse.judging import answered, holds, honest, instance, would_leave_undecided
+from hirules.dimse.message import C_CANCEL_RQ, C_ECHO_RQ, C_MOVE_RQ, C_STORE_RQ, RESPONSE, Command, CommandError, parse_command
+from hirules.dimse.outbox import Asking, Outbox, Outputs
+from hirules.dimse.outputs import Completed, Decide, Dropped, Message, Refused, Ruling, Settle
+from hirules.dimse.pdu import INVALID_PARAMETER
+from hirules.dimse.response import response, without_data_set
 from hirules.facts.disclosed import NOTHING
-from hirules.model.status import NOT_AUTHORIZED, PROCESSING_FAILURE
-
-Outputs = Generator[Output, Ruling | Judged | None, None]
+from hirules.model.status import PROCESSING_FAILURE
 
 IDLE: Final = 0
 """Between messages."""
@@ -55,16 +54,12 @@ class Broken(Exception):
         self.reason = reason
 
 
-class Exchange:
-    """See the module's own page. ``pieces`` wait to be forwarded, in their order with every output."""
+class Exchange(Outbox):
+    """See the module's own page."""
 
     def __init__(self, conversation: Conversation) -> None:
-        self.conversation = conversation
+        super().__init__(conversation)
         self.state = IDLE
-        self.context = 0
-        self.open = False
-        self.pieces: list[Buffer] = []
-        # the message
         self._parsed = Command({}, b"")
         self._command = bytearray()
         self._request: Command | None = None
@@ -76,9 +71,6 @@ class Exchange:
         self._lost = False
         """The data set of a response that is held is above its limit."""
         self._inspection: Inspection | None = None
-        # what waits to be told
-        self._notices: list[Refused | Dropped] = []
-        self._answers: list[tuple[bytes, Completed | None]] = []
 
     def collect(self, fragment: memoryview) -> None:
         """Bytes of a fragment that is not cut through."""
@@ -121,7 +113,7 @@ class Exchange:
             self._refuse_unopened(_OTHER_CONTEXT)
         elif self.state == PASSING and not self.open:
             yield from self._open_data_set()
-        yield from self._report()
+        yield from self.report(between=self.state == IDLE)
 
     def _begin_command(self, context: int) -> None:
         if not self.conversation.usable(context):
@@ -139,7 +131,7 @@ class Exchange:
             data = bytes(self._data)
             self._data = bytearray()
             if self._response_held is not None:
-                yield from self._response_complete(*self._response_held, data)
+                yield from self._response_complete(*self._response_held, None if self._lost else data)
             else:
                 assert self._request is not None
                 yield from self._decide(self._request, data)
@@ -152,7 +144,7 @@ class Exchange:
             self._owed -= 1
             if not self._owed:
                 self.state = IDLE
-        yield from self._report()
+        yield from self.report(between=self.state == IDLE)
 
     def _command_complete(self, raw: bytes) -> Outputs:
         try:
@@ -216,7 +208,7 @@ class Exchange:
         # after what its instances are decided by is noted: from now on they may come
         if ruling.move is not None or ruling.told:
             self.conversation.routed(command, ruling.move, ruling.told)
-        self.pieces.append(message_pdus(self.context, ruling.command, ruling.data, self.conversation.max_length))
+        self.pieces.append(self.framed(ruling.command, ruling.data))
 
     def _open_data_set(self) -> Outputs:
         """The first fragment of a data set that is cut through: decide a C-STORE, then send its command."""
@@ -240,7 +232,7 @@ class Exchange:
                 self.state = LOOKING
                 return
             self.conversation.register(command, self.context, ruling.decision)
-            self._held = self._framed(ruling.command)
+            self._held = self.framed(ruling.command)
             self._request = None
         self.pieces.append(self._held)
         self.open = True
@@ -254,52 +246,14 @@ class Exchange:
         """Judge the instance; ``left`` bytes of its fragment are still to come, and it is the ``last`` one."""
         inspection, self._inspection = self._inspection, None
         assert inspection is not None
-        command, ruling, retrieval = inspection.command, inspection.ruling, inspection.retrieval
-        conversation, complete = self.conversation, last and not left
-        assert retrieval.decision is not None
-        assert retrieval.asked is not None
-        assert ruling.command is not None
+        complete = last and not left
         self._request = None
-        inspection.finish()
-        judged = yield from self._judge(
-            Judge(
-                "release", retrieval.decision, retrieval.asked, command, conversation.contexts[self.context], inspection.header, inspection.scan,
-                header=not inspection.is_all, mistake="the data set is malformed or above the limit" if inspection.failed else "",
-            )
-        )  # fmt: skip
-        if judged.data is None:
-            yield from self._withhold(inspection, judged, complete)
-            return
-        conversation.register(command, self.context, ruling.decision)
-        conversation.released(command, judged.decision)
-        self.state, self.open = (IDLE, False) if complete else (PASSING, True)
-        data = judged.data + inspection.rest
-        odd = data[len(data) & ~1 :] if left else b""
-        self.pieces.append(self._framed(ruling.command))
-        self.pieces.append(fragment_pdus(self.context, data[: len(data) - len(odd)], conversation.max_length, last=complete))
-        if left:
-            size = left + len(odd)
-            # the rest of the fragment is cut through as it comes
-            self.pieces.append(HEADERS.pack(P_DATA_TF, size + 6, size + 2, self.context, LAST if last else 0) + odd)
+        if (yield from instance(self, inspection, left, last=last)):
+            self.state, self.open = (IDLE, False) if complete else (PASSING, True)
+        else:
+            self._swallow(0 if complete else 1)
 
-    def _withhold(self, inspection: Inspection, judged: Judged, complete: bool) -> Outputs:
-        """The instance does not leave; whoever sends it is told that it did, so that it goes on."""
-        self.conversation.withhold(inspection.retrieval, inspection.command, hidden=judged.hidden)
-        decided = inspection.ruling.decision
-        completed = None if decided is None else Completed(decided, {"Status": 0, "ended": "withheld"})
-        self._answers.append((self._answer(response(inspection.command, 0)), completed))
-        if judged.decision is not None:
-            yield Completed(judged.decision, {"ended": "withheld", "of": inspection.retrieval.decision.id if inspection.retrieval.decision else ""})
-        self._swallow(0 if complete else 1)
-
-    def _judge(self, judge: Judge) -> Generator[Output, Ruling | Judged | None, Judged]:
-        yield from self.flush()
-        judged = yield judge
-        if not isinstance(judged, Judged):
-            raise TypeError("Judge takes a Judged")
-        return judged
-
-    def _ask(self, command: Command, data: bytes | None, *, judged: bool = False) -> Generator[Output, Ruling | Judged | None, Ruling]:
+    def _ask(self, command: Command, data: bytes | None, *, judged: bool = False) -> Asking[Ruling]:
         yield from self.flush()
         message = self._message(command, data)
         ruling = yield Decide(msgspec.structs.replace(message, judged=True) if judged else message)
@@ -309,7 +263,7 @@ class Exchange:
             outcome = {"Status": ruling.status, **({"ended": ruling.why} if ruling.why else {})}
             completed = None if ruling.decision is None else Completed(ruling.decision, outcome)
             assert ruling.answer is not None
-            self._answers.append((self._answer(ruling.answer), completed))
+            self.answer(ruling.answer, completed)
         return ruling
 
     def _message(self, command: Command, data: bytes | None) -> Message:
@@ -329,90 +283,43 @@ class Exchange:
         if request.move is not None and request.field == C_MOVE_RQ and command.values["Status"] not in PENDING:
             yield from self.flush()
             yield Settle(request.move, stored(command), self.conversation.options.settle_timeout)
-        if command.has_data_set and self._holds(command, request):
+        if command.has_data_set and holds(self.conversation, command, request):
             self.state, self._request, self._response_held, self._lost = HOLDING, None, (command, request), False
             self._data.clear()
             return
         if request.ledger is not None and request.ledger.touched:
             if command.values["Status"] not in PENDING:
-                yield from self._honest(command, request, None)
+                yield from self._response_complete(command, request, None)
                 return
             command = request.ledger.pending(command)
-        if command.has_data_set and self._is_not_decided(request):
+        if command.has_data_set and would_leave_undecided(self.conversation, request):
             # it goes on without what some clients would take for a match
             yield from self.flush()
             yield Dropped("the data set of a response that has none")
             if self.conversation.settle(command, request):
                 self._finished = request
-            self.pieces.append(self._framed(without_data_set(command).raw))
+            self.pieces.append(self.framed(without_data_set(command).raw))
             yield from self._finish()
             self._swallow(1)
             return
         if self.conversation.settle(command, request):
             self._finished = request
         if command.has_data_set:
-            self.state, self._request, self._held = PASSING, None, self._framed(command.raw)
+            self.state, self._request, self._held = PASSING, None, self.framed(command.raw)
             return
         self.state = IDLE
-        self.pieces.append(self._framed(command.raw))
+        self.pieces.append(self.framed(command.raw))
         yield from self._finish()
 
-    def _holds(self, command: Command, request: Outstanding) -> bool:
-        """Whether the data set of a response is changed, or decided before it leaves."""
+    def _response_complete(self, command: Command, request: Outstanding, data: bytes | None) -> Outputs:
+        """A response that is changed, or decided before it leaves, with its data set: ``None`` where it has none, or is above its limit."""
+        self.state, self._response_held = IDLE, None
         if request.ledger is not None:
-            decided = request.ledger.touched or self.conversation.disclosed("release", request).applies
-            return decided and command.values["Status"] not in PENDING
-        if request.field == C_FIND_RQ and command.values["Status"] in PENDING:
-            return bool(request.added) or self.conversation.disclosed("answer", request).applies
-        return request.field == N_GET_RQ and (bool(request.added) or self.conversation.disclosed("release", request).applies)
-
-    def _is_not_decided(self, request: Outstanding) -> bool:
-        """A final response to a C-FIND, and a pending one to a retrieve, has no data set (PS3.7 §9.1.2.1, §9.1.3.1): one that comes would leave undecided."""
-        if request.ledger is not None:
-            return self.conversation.disclosed("release", request).applies
-        return request.field == C_FIND_RQ and (bool(request.added) or self.conversation.disclosed("answer", request).applies)
-
-    def _response_complete(self, command: Command, request: Outstanding, data: bytes) -> Outputs:
-        """A response whose data set was held."""
-        self._response_held = None
-        if request.ledger is not None:
-            yield from self._honest(command, request, None if self._lost else data)
-            return
-        judged = Judged()
-        if self._lost:
-            yield from self.flush()
-            yield Dropped("the data set of a response is above the limit")
+            final = honest(self, command, request, data)
         else:
-            assert request.decision is not None
-            assert request.asked is not None
-            action, context = "answer" if request.field == C_FIND_RQ else "release", self.conversation.contexts[self.context]
-            judged = yield from self._judge(Judge(action, request.decision, request.asked, command, context, data, added=request.added))
-        if judged.data is None and request.field == C_FIND_RQ:
-            request.withheld += 1
-        else:
-            command = command if judged.data is not None else refused_response(command, judged.status or NOT_AUTHORIZED)
-            if self.conversation.settle(command, request):
-                self._finished = request
-            self.pieces.append(message_pdus(self.context, command.raw, judged.data, self.conversation.max_length))
-        if judged.decision is not None:
-            yield from self.flush()
-            yield Completed(
-                judged.decision, {"ended": "left" if judged.data is not None else "withheld", "of": request.decision.id if request.decision else ""}
-            )
-        yield from self._finish()
-
-    def _honest(self, command: Command, request: Outstanding, data: bytes | None) -> Outputs:
-        """The final response to a retrieve of which instances were withheld."""
-        ledger = request.ledger
-        assert ledger is not None
-        identifier = ledger.identifier(data, self.conversation.contexts[self.context].transfer_syntax or "")
-        command = ledger.final(command)
-        if identifier is None and command.has_data_set:
-            command = without_data_set(command)
-        if self.conversation.settle(command, request):
+            final = yield from answered(self, command, request, data)
+        if final:
             self._finished = request
-        self.state = IDLE
-        self.pieces.append(message_pdus(self.context, command.raw, identifier, self.conversation.max_length))
         yield from self._finish()
 
     def _cancel(self, command: Command) -> Outputs:
@@ -421,7 +328,7 @@ class Exchange:
             yield from self._drop(command, why)
             return
         self.state = IDLE
-        self.pieces.append(self._framed(self.conversation.cancelling(command)))
+        self.pieces.append(self.framed(self.conversation.cancelling(command)))
 
     def _finish(self) -> Outputs:
         """The final response has gone through."""
@@ -436,7 +343,7 @@ class Exchange:
     def _refuse_command(self, command: Command, mistake: Mistake) -> None:
         """Answer a request as far as one can, drop what has no response; its data set is swallowed."""
         if command.field & RESPONSE or command.field == C_CANCEL_RQ:
-            self._notices.append(Dropped(mistake.why))
+            self.notice(Dropped(mistake.why))
         elif "MessageID" not in command.values:
             raise Broken("a request without a message id")
         else:
@@ -453,8 +360,8 @@ class Exchange:
         self._swallow(1)
 
     def _refuse(self, command: Command, mistake: Mistake) -> None:
-        self._notices.append(Refused(self._message(command, None), mistake.status, mistake.why))
-        self._answers.append((self._answer(response(command, mistake.status, mistake.why)), None))
+        self.notice(Refused(self._message(command, None), mistake.status, mistake.why))
+        self.answer(response(command, mistake.status, mistake.why))
 
     def _drop(self, command: Command, why: str) -> Outputs:
         yield from self.flush()
@@ -464,31 +371,3 @@ class Exchange:
     def _swallow(self, owed: int) -> None:
         self._owed = owed
         self.state = SWALLOWING if owed else IDLE
-
-    # -- telling ----------------------------------------------------------------------------------
-
-    def _framed(self, command: bytes) -> bytes:
-        return message_pdus(self.context, command, None, self.conversation.max_length)
-
-    def _answer(self, command: bytes) -> bytes:
-        return message_pdus(self.context, command, None, self.conversation.sender_max_length)
-
-    def _report(self) -> Outputs:
-        """What was refused, and the answers once the sender has finished its messages."""
-        if not self._notices and not self._answers:
-            return
-        yield from self.flush()
-        notices, self._notices = self._notices, []
-        yield from notices
-        if self.state == IDLE:
-            answers, self._answers = self._answers, []
-            for pdus, completed in answers:
-                yield Answer(pdus)
-                if completed is not None:
-                    yield completed
-
-    def flush(self) -> Outputs:
-        """Forward what waits for it."""
-        if self.pieces:
-            pieces, self.pieces = self.pieces, []
-            yield Forward(pieces, complete=not self.open)

@@ -9,7 +9,8 @@ Rule 2: the bytes of a large data set are looked at once a PDU, and never copied
 from __future__ import annotations
 
 from hirules.dimse.conversation import Conversation
-from hirules.dimse.exchange import IDLE, PASSING, Broken, Exchange, Outputs
+from hirules.dimse.exchange import IDLE, PASSING, Broken, Exchange
+from hirules.dimse.outbox import Outputs
 from hirules.dimse.outputs import Abort, Ended, Forward
 from hirules.dimse.pdu import (
     A_ABORT,

@@ -14,12 +14,13 @@ from collections.abc import Callable, Sequence
 
 from hirules.dimse.association import Association, AssociationError, decode_acceptance
 from hirules.dimse.conversation import Conversation, Mistake, Outstanding
-from hirules.dimse.exchange import IDLE, Broken, Outputs
+from hirules.dimse.exchange import IDLE, Broken
 from hirules.dimse.flow import Flow
 from hirules.dimse.message import C_STORE_RQ, Command
 from hirules.dimse.moves import Move
 from hirules.dimse.negotiation import CALLED
 from hirules.dimse.options import Destination, Options
+from hirules.dimse.outbox import Outputs
 from hirules.dimse.outputs import Buffer, Completed, Ended
 from hirules.dimse.pdu import (
     A_ABORT,
