@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import re
 import struct
-import zlib
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -36,6 +35,7 @@ from pydicom.tag import BaseTag
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian
 from pydicom.valuerep import PersonName
 
+from hirules.dimse.elements import Malformed, deflated, inflated
 from hirules.model.dataset import BINARY, UNSPLIT
 from hirules.model.status import IDENTIFIER_DOES_NOT_MATCH
 
@@ -87,7 +87,10 @@ class _Frame(NamedTuple):
 def read(data: bytes, transfer_syntax: str, *, keys: bool = True) -> Dataset:
     """The data set in ``data``. ``keys``: of a query or retrieve. Raises :class:`IdentifierError`."""
     if transfer_syntax == DeflatedExplicitVRLittleEndian:
-        data = _inflate(data)
+        try:
+            data = inflated(data, MAX_INFLATED)
+        except Malformed as error:
+            raise IdentifierError(str(error)) from None
     form = _Form(
         transfer_syntax == ImplicitVRLittleEndian,
         ">" if transfer_syntax == ExplicitVRBigEndian else "<",
@@ -109,9 +112,7 @@ def write(dataset: Dataset, transfer_syntax: str) -> bytes:
         raise ValueError("a value does not fit its value representation") from None
     data = file.getvalue()
     if transfer_syntax == DeflatedExplicitVRLittleEndian:
-        deflate = zlib.compressobj(wbits=-zlib.MAX_WBITS)
-        data = deflate.compress(data) + deflate.flush()
-        data += b"\0" * (len(data) % 2)
+        data = deflated(data)
     return data
 
 
@@ -137,18 +138,6 @@ def _holds(encodings: list[str], text: str) -> bool:
         return decode_bytes(encode_string(text, encodings), encodings, set()) == text
     except (UnicodeError, LookupError):
         return False
-
-
-def _inflate(data: bytes) -> bytes:
-    """PS3.5 §A.5: RFC 1951, with at most a byte of padding behind it."""
-    inflate = zlib.decompressobj(wbits=-zlib.MAX_WBITS)
-    try:
-        plain = inflate.decompress(data, MAX_INFLATED)
-    except zlib.error:
-        raise IdentifierError("the deflated data set is damaged") from None
-    if not inflate.eof or inflate.unused_data not in (b"", b"\0"):
-        raise IdentifierError("the deflated data set is cut, too large or has bytes left over")
-    return plain
 
 
 def _dataset(data: bytes, at: int, form: _Form, frame: _Frame, *, delimited: bool) -> tuple[Dataset, int]:

@@ -10,10 +10,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 import socket
 import ssl
-import threading
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Annotated, Literal
@@ -22,6 +20,7 @@ import msgspec
 from msgspec import Meta
 
 from hirules.dimse.encrypted import Encrypted
+from hirules.dimse.watched import Watched
 from hirules.model.reading import Unknown
 
 log = logging.getLogger("hirules.dimse")
@@ -88,40 +87,19 @@ class TlsFailed(ConnectionError):
     """A handshake that came to nothing; the text says why, and is not about a patient."""
 
 
-class Contexts:
-    """The context of one leg, made anew when one of its files has changed. Thread safe."""
+class Contexts(Watched[ssl.SSLContext]):
+    """The context of one leg, made anew when one of its files has changed."""
 
     def __init__(self, files: Iterable[str], make: Callable[[], ssl.SSLContext]) -> None:
         """Raises ``OSError`` (``ssl.SSLError`` too) where the files do not make one."""
-        self._files, self._make = tuple(files), make
-        self._lock = threading.Lock()
-        self._seen = self._state()
-        self._context = make()
-
-    def current(self) -> ssl.SSLContext:
-        """Of the files as they are; while they are wrong, of those that were last right."""
-        now = self._state()
-        with self._lock:
-            if now != self._seen:
-                self._seen = now
-                try:
-                    self._context = self._make()
-                except OSError as error:
-                    log.error("the changed files of TLS are not used, the last ones still are: %s", _why(error))
-                else:
-                    log.info("the changed files of TLS are used from now on")
-            return self._context
-
-    def _state(self) -> tuple[object, ...]:
-        return tuple(_stamp(file) for file in self._files)
+        super().__init__(files, make, _told)
 
 
-def _stamp(file: str) -> object:
-    try:
-        found = os.stat(file)  # noqa: PTH116 - on the way of each association
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_size, found.st_ino
+def _told(error: OSError | ValueError | None) -> None:
+    if error is None:
+        log.info("the changed files of TLS are used from now on")
+    else:
+        log.error("the changed files of TLS are not used, the last ones still are: %s", _why(error))
 
 
 def server_contexts(tls: ServerTls) -> Contexts:
@@ -221,9 +199,9 @@ def _general_name(name: object) -> str:
     return str(text()) if callable(text) else str(value)
 
 
-def _why(error: OSError) -> str:
+def _why(error: OSError | ValueError) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return error.verify_message
     if isinstance(error, ssl.SSLError):
         return (error.reason or "a failure of TLS").lower().replace("_", " ")
-    return (error.strerror or type(error).__name__).lower()
+    return (getattr(error, "strerror", None) or type(error).__name__).lower()

@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from hirules.dimse.watched import Watched
 from hirules.model.identity import Identity
 
 log = logging.getLogger("hirules.dimse")
@@ -141,31 +142,19 @@ def read_keys(data: bytes) -> tuple[Mapping[str, Any], ...]:
 
 
 class _File:
-    """Read again when it has changed; while it is wrong, the keys that were last right stay."""
+    """Read again when it has changed."""
 
     def __init__(self, path: Path) -> None:
-        self._path, self._lock = path, threading.Lock()
-        self._stamp = self._now()
-        self._keys = read_keys(path.read_bytes())
+        self._keys = Watched([path], lambda: read_keys(path.read_bytes()), _told)
 
     def current(self, *, anew: bool) -> tuple[Mapping[str, Any], ...]:
         """The keys; ``anew`` makes no difference, since every change is seen."""
-        now = self._now()
-        with self._lock:
-            if now != self._stamp:
-                self._stamp = now
-                try:
-                    self._keys = read_keys(self._path.read_bytes())
-                except (OSError, ValueError) as error:
-                    log.error("the changed key set is not used, the last one still is: %s", type(error).__name__)
-            return self._keys
+        return self._keys.current()
 
-    def _now(self) -> object:
-        try:
-            found = self._path.stat()
-        except OSError:
-            return None
-        return found.st_mtime_ns, found.st_size, found.st_ino
+
+def _told(error: OSError | ValueError | None) -> None:
+    if error is not None:
+        log.error("the changed key set is not used, the last one still is: %s", type(error).__name__)
 
 
 class _Remote:

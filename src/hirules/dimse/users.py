@@ -18,6 +18,7 @@ import argon2
 import msgspec
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from hirules.dimse.watched import Watched
 from hirules.model.identity import Identity
 
 log = logging.getLogger("hirules.dimse")
@@ -39,14 +40,12 @@ class Users:
 
     def __init__(self, path: str) -> None:
         """Raises ``OSError``, and ``ValueError`` with the line of the first mistake."""
-        self._path = Path(path)
         self._hasher = argon2.PasswordHasher()
         # for a name that nobody has: it takes as long as one that somebody has
         self._nobody = _User(self._hasher.hash(b""), ())
         self._room = threading.Semaphore(_AT_ONCE)
-        self._lock = threading.Lock()
-        self._stamp = self._now()
-        self._users = read_users(self._path.read_text(encoding="utf-8"))
+        file = Path(path)
+        self._users = Watched([file], lambda: read_users(file.read_text(encoding="utf-8")), _told)
 
     def verify(self, name: bytes, passcode: bytes) -> Identity | None:
         """The user of that name and passcode, ``None`` where there is none."""
@@ -54,7 +53,7 @@ class Users:
             text = name.decode("utf-8")
         except UnicodeDecodeError:
             return None
-        user = self._current().get(text)
+        user = self._users.current().get(text)
         with self._room:
             try:
                 self._hasher.verify((user or self._nobody).hash, passcode)
@@ -62,24 +61,11 @@ class Users:
                 return None
         return Identity(user=text, roles=user.roles) if user is not None else None
 
-    def _current(self) -> Mapping[str, _User]:
-        now = self._now()
-        with self._lock:
-            if now != self._stamp:
-                self._stamp = now
-                try:
-                    self._users = read_users(self._path.read_text(encoding="utf-8"))
-                except (OSError, ValueError) as error:
-                    why = str(error) if isinstance(error, ValueError) and not isinstance(error, UnicodeError) else type(error).__name__
-                    log.error("the changed file of users is not used, the last one still is: %s", why)
-            return self._users
 
-    def _now(self) -> object:
-        try:
-            found = self._path.stat()
-        except OSError:
-            return None
-        return found.st_mtime_ns, found.st_size, found.st_ino
+def _told(error: OSError | ValueError | None) -> None:
+    if error is not None:
+        why = str(error) if isinstance(error, ValueError) and not isinstance(error, UnicodeError) else type(error).__name__
+        log.error("the changed file of users is not used, the last one still is: %s", why)
 
 
 def read_users(text: str) -> Mapping[str, _User]:

@@ -155,14 +155,17 @@ class Store:
 
     def writable(self, image_set: str, latest: str) -> ImageSet:
         """The image set, if it may be written at this version."""
+        found = self._unlocked(image_set)
+        if str(found.versions[-1].number) != latest:
+            raise conflict("The version is not the latest version of the image set")
+        return found
+
+    def _unlocked(self, image_set: str) -> ImageSet:
         found = self.get(image_set)
-        version = found.versions[-1]
         if found.deleted is not None:
             raise missing()
-        if self.state(found, version)[0] == "LOCKED":
+        if self.state(found, found.versions[-1])[0] == "LOCKED":
             raise conflict("The image set is locked")
-        if str(version.number) != latest:
-            raise conflict("The version is not the latest version of the image set")
         return found
 
     def update(self, image_set: str, latest: str, updates: Updates, force: bool, study: bool) -> Version:
@@ -220,13 +223,8 @@ class Store:
 
     def delete(self, image_set: str) -> ImageSet:
         """DeleteImageSet."""
-        found = self.get(image_set)
-        version = found.versions[-1]
-        if found.deleted is not None:
-            raise missing()
-        if self.state(found, version)[0] == "LOCKED":
-            raise conflict("The image set is locked")
-        now = self._clock()
+        found = self._unlocked(image_set)
+        version, now = found.versions[-1], self._clock()
         found.deleted, version.busy, version.ready = now, "DELETING", now + self.delay
         return found
 

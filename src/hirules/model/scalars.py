@@ -64,7 +64,6 @@ class Type(StrEnum):
 
 TEXTUAL = frozenset({Type.STRING, Type.TEXT, Type.LONG_TEXT, Type.AE_TITLE, Type.UID, Type.PERSON_NAME, Type.TAG})
 ORDERED = frozenset({Type.INTEGER, Type.NUMBER, Type.DATE, Type.TIME, Type.DATETIME})
-TIMED = frozenset({Type.DATE, Type.TIME, Type.DATETIME})
 
 VR_TYPE: Mapping[str, Type] = {
     "AE": Type.AE_TITLE, "AS": Type.TEXT, "AT": Type.TAG, "CS": Type.TEXT, "DA": Type.DATE, "DS": Type.NUMBER,

@@ -43,9 +43,6 @@ class Outcome(msgspec.Struct, frozen=True):
     missing: tuple[Missing, ...] = ()
 
 
-HOLDS = Outcome(True)
-
-
 def applies(when: Condition | None, unless: Condition | None, view: View, operators: Mapping[str, Operator], tests: list[TestTrace] | None) -> Outcome:
     """Whether ``when`` holds and ``unless`` does not."""
     parts = [] if when is None else [holds(when, view, operators, tests, "when")]
