@@ -8,7 +8,8 @@
     document     the two update documents        translate   parameters → Request        patch  and back
     guard        clients and sessions            calls       the handlers on botocore's events
     refused      the caller's own exceptions     sent        what may be sent, as bytes
-    lookup       GetImageSet, metadata, search   standin     a local stand-in of the service, for trials and tests
+    lookup       GetImageSet, metadata, search   standin     a local stand-in of the service, for trials and tests:
+                                                 standin_store its image sets, standin_search its search
 
 Rule: nothing is sent that was not decided, and only as it was decided.
 """

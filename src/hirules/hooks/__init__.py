@@ -2,6 +2,7 @@
 
 configuration (allow-list) ─▶ plugins: import, register, check ─▶ vocabulary, operators, edits ─▶ the policies
                                                               └▶ verdicts, facts, notifications ─▶ the gate
+failure: how it is told that one of them failed, without a value of a patient
 """
 
 from hirules.hooks.plugins import PluginError, Plugins

@@ -5,5 +5,6 @@ actions     what can be about to happen          attributes the table of what a 
 vocabulary  looking paths up                     levels     where HealthImaging keeps an attribute
 reading     values, absent, unknown              dataset    a DICOM data set as a mapping
 request     what is asked                        decision   what was decided, with its reasons
-status      what a refusal may say on the wire
+status      what a refusal may say on the wire   identity   who a peer says it is
+updates     what follows from the values of an update
 """

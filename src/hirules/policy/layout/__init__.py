@@ -5,6 +5,7 @@
             │       └ keys of policies, rules, tests, … in the order of their schemas; conditions stay as they were written
             └ libyaml's events, and the lines between them: comments and blank lines, each held by the entry it stands before
 
+formatted does all of it; comments finds them.
 INVARIANT: what the file says stays the same. The result is read again and compared before anybody gets it.
 """
 

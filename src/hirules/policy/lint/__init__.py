@@ -7,7 +7,11 @@
 
 terms ─▶ values, readings ─▶ proofs      what follows from conditions, in three-valued logic
 pool ─▶ witness                          examples
-nearby                                   which rules are worth comparing
+nearby, meeting                          which rules are worth comparing
+shapes, characters                       texts and networks within each other; letters that look alike
+subject                                  what is linted
+
+The families: matching, overlap, rewrites, narrowing, traps, identifier, names, times, served; examples for what the compiler warns of.
 
 INVARIANT: what is claimed of all requests is proven, and each example is what the reference evaluator says it is.
 """
