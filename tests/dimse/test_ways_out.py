@@ -218,3 +218,48 @@ def test_what_leaves_is_what_was_decided_however_it_is_cut() -> None:
         again = decoded(found, IMPLICIT)
         assert "PatientBirthDate" not in again
         assert again.PatientID == "P1"
+
+
+# -- behind the pixels ----------------------------------------------------------------------------
+
+BORN, MANY = plain(0x00100030, b"19700102"), bytes(60_000)
+
+
+@pytest.mark.parametrize("behind", [BORN, plain(PATIENT_ID, b"VIP "), plain(PATIENT_ID, b"VIP ") + BORN], ids=["birth date", "patient", "both"])
+def test_what_follows_the_pixels_of_a_small_instance_is_looked_at_before(behind: bytes) -> None:
+    """pydicom takes the second of two patients, and both it and DCMTK a birth date wherever it stands."""
+    assert leaves(in_plain(plain(PATIENT_ID, b"P1"), BORN))
+    assert leaves(in_plain(plain(PATIENT_ID, b"P1")) + plain(0xFFFCFFFC, bytes(10)))
+    assert not leaves(in_plain(plain(PATIENT_ID, b"P1")) + behind)
+
+
+def ended(pdus: bytes) -> bool:
+    """Whether the last fragment of a data set is there, whole."""
+    while pdus:
+        length = int.from_bytes(pdus[2:6], "big")
+        if 6 + length > len(pdus):
+            return False
+        control, pdus = pdus[11], pdus[6 + length :]
+    return control == 2
+
+
+@pytest.mark.parametrize("size", [100, 4096, 16384])
+def test_what_follows_the_pixels_of_a_large_one_does_not_arrive(size: int) -> None:
+    whole = in_plain(plain(PATIENT_ID, b"P1")).replace(plain(PIXELS, bytes(64)), plain(PIXELS, MANY))
+    for seed in range(4):
+        driven = Driven(RULES)
+        driven.client(get())
+        left = driven.upstream(cut(stored(whole + BORN, max_length=size), seed))
+        assert len(left) > 30_000
+        assert b"19700102" not in left
+        assert driven.aborted == "an instance that is on its way: an element behind the pixels is repeated or out of order"
+        assert not ended(left)  # so nobody has it
+        driven = Driven(RULES)
+        driven.client(get())
+        data = whole + plain(0xFFFCFFFC, bytes(10))
+        left = driven.upstream(cut(stored(data, max_length=size) + stored(write(image(number=2), IMPLICIT), 2, 2), seed))
+        assert ended(left)
+        first, second = messages(left)
+        assert first[1] == data
+        assert second[1] is not None
+        assert not driven.aborted

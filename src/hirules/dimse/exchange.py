@@ -19,7 +19,9 @@ from typing import Final
 
 import msgspec
 
+from hirules.dimse.behind import Behind
 from hirules.dimse.conversation import PENDING, Conversation, Mistake, Outstanding, stored, too_large
+from hirules.dimse.elements import Malformed
 from hirules.dimse.inspection import Inspection
 from hirules.dimse.judging import answered, holds, honest, instance, would_leave_undecided
 from hirules.dimse.message import C_CANCEL_RQ, C_ECHO_RQ, C_MOVE_RQ, C_STORE_RQ, RESPONSE, Command, CommandError, parse_command
@@ -71,6 +73,17 @@ class Exchange(Outbox):
         self._lost = False
         """The data set of a response that is held is above its limit."""
         self._inspection: Inspection | None = None
+        self.behind: Behind | None = None
+        """Of the instance that is cut through, where its header was decided."""
+
+    def passes(self, fragment: memoryview) -> None:
+        """Bytes of a fragment that is cut through."""
+        if self.behind is not None:
+            try:
+                self.behind.take(fragment)
+            except Malformed as error:
+                # a part of the instance has left: without its end nobody has it
+                raise Broken(f"an instance that is on its way: {error}") from None
 
     def collect(self, fragment: memoryview) -> None:
         """Bytes of a fragment that is not cut through."""
@@ -138,7 +151,7 @@ class Exchange(Outbox):
         elif self.state == LOOKING:
             yield from self.looked(0, last=True)
         elif self.state == PASSING:
-            self.state, self.open = IDLE, False
+            self.state, self.open, self.behind = IDLE, False, None
             yield from self._finish()
         else:
             self._owed -= 1
@@ -249,7 +262,7 @@ class Exchange(Outbox):
         complete = last and not left
         self._request = None
         if (yield from instance(self, inspection, left, last=last)):
-            self.state, self.open = (IDLE, False) if complete else (PASSING, True)
+            self.state, self.open, self.behind = (IDLE, False, None) if complete else (PASSING, True, inspection.behind)
         else:
             self._swallow(0 if complete else 1)
 

@@ -74,6 +74,7 @@ class Flow:
                 if self._in_pdv:
                     stop = position + min(self._pdv_left, end - position)
                     if exchange.state == PASSING:
+                        exchange.passes(view[position:stop])
                         start = position if start < 0 else start
                     else:
                         exchange.collect(view[position:stop])
@@ -143,12 +144,18 @@ class Flow:
 
     def _skim(self, view: memoryview, position: int, end: int) -> int:
         """Past the PDUs of the open message that are one fragment each and not the last; this is where the bytes go."""
-        context, cap = self.exchange.context, self._options.pdu_length
+        exchange, cap = self.exchange, self._options.pdu_length
+        context, behind = exchange.context, exchange.behind
         unpack = HEADERS.unpack_from
         while end - position >= 12:
             kind, length, item, number, control = unpack(view, position)
             if kind != P_DATA_TF or control or number != context or item + 4 != length or not 6 <= length <= cap:
                 break
+            if behind is not None:
+                if item - 2 <= behind.left and position + 6 + length <= end:
+                    behind.left -= item - 2
+                else:
+                    exchange.passes(view[position + 12 : min(position + 6 + length, end)])
             position += 6 + length
             if position > end:
                 self._pdv_left, self._in_pdv, self._last = position - end, True, False

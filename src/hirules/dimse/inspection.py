@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hirules.dimse.behind import Behind
 from hirules.dimse.conversation import Outstanding
 from hirules.dimse.elements import DEFLATED, Malformed, Scan
 from hirules.dimse.message import Command
@@ -23,6 +24,9 @@ class Inspection:
         self._data = bytearray()
         self._cap = cap
         self._scan = None if whole or transfer_syntax == DEFLATED else Scan(transfer_syntax, PIXELS)
+        self._transfer_syntax = transfer_syntax
+        self.behind: Behind | None = None
+        """Looks at what follows the header, once that is known."""
         self.failed = False
 
     def collect(self, fragment: memoryview) -> None:
@@ -48,6 +52,14 @@ class Inspection:
             assert self._scan.header is not None
             # what lies behind may have come in part only
             self.is_all = not self.over
+            self._look_behind(self._scan)
+
+    def _look_behind(self, scan: Scan) -> None:
+        self.behind = Behind(self._transfer_syntax, scan.elements[-1].tag if scan.elements else -1)
+        try:
+            self.behind.take(self.rest)
+        except Malformed:
+            self.failed = True
 
     @property
     def scan(self) -> Scan | None:
