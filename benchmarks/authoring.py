@@ -1,0 +1,163 @@
+"""How long an author waits: `check`, `test` and `explain` on a set of 1,000 rules with their tests, each as a whole process.
+
+Four fifths of the set are the rules of the other benchmarks; the others look at the resource, rewrite, and note.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import yaml
+
+import hirules
+from benchmarks import policies
+from benchmarks.workload import Query, generate
+from hirules.gate import Gate
+
+HIRULES = Path(sys.executable).parent / "hirules"
+BOUND = 2.0
+"""Seconds that a command may take."""
+EXTRA = """\
+  - id: resource-{number}
+    on: [c-get, c-move]
+    when: {{subject.ae_title: {{in: $extra-{file}}}, resource.PatientID: PAT-{number}, resource.StudyDate: {{older_than: {days}d}}}}
+    deny: {{reason: not this record}}
+"""
+WRITES = """\
+  - id: redirect-{number}
+    on: c-move
+    when: {{request.MoveDestination: OLD_{number}}}
+    rewrite:
+      - set: {{request.MoveDestination: NEW_{number}}}
+  - id: note-{number}
+    on: retrieve
+    when: {{subject.ae_title: NODE_{number}}}
+    audit: {{severity: low, note: watched}}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Waited:
+    """One command: seconds of each round, and what it said last."""
+
+    command: str
+    seconds: list[float]
+    said: str
+
+
+@dataclass(frozen=True, slots=True)
+class Authoring:
+    """The run: how large the set is, and how long each command took."""
+
+    rules: int
+    tests: int
+    commands: list[Waited]
+
+
+def run(size: int = 1_000, rounds: int = 5) -> Authoring:
+    """Write the set and its tests, and run each command ``rounds`` times. Raises :class:`RuntimeError` where one did not do its work."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / "policies"
+        rules, tests = write(folder, size)
+        request = Path(name) / "request.json"
+        request.write_text(json.dumps(asked()))
+        commands = {
+            "check": ["check", str(folder)],
+            "test": ["test", str(folder)],
+            "test --coverage": ["test", "--coverage", str(folder)],
+            "explain": ["explain", "--policies", str(folder), str(request)],
+            "fmt --check": ["fmt", "--check", str(folder)],
+        }
+        return Authoring(rules, tests, [_wait(command, arguments, rounds) for command, arguments in commands.items()])
+
+
+def write(folder: Path, size: int) -> tuple[int, int]:
+    """A set of ``size`` rules, with 60 tests beside each of its files; how many rules and tests there are."""
+    workload = generate(size * 4 // 5)
+    policies.write(workload, folder)
+    files = sorted(folder.glob("*.yaml"))
+    count = len(workload.rules)
+    for number in range(size):
+        if count >= size:
+            break
+        path = files[number % len(files)]
+        text = path.read_text()
+        if number < len(files):
+            lists = f"  extra-{number}: [NODE_{number}, NODE_{number + 1}]\n"
+            text = text.replace("lists:\n", "lists:\n" + lists) if "lists:\n" in text else text.replace("rules:\n", f"lists:\n{lists}rules:\n")
+        looks = number % 2 or count + 1 == size
+        more = EXTRA.format(number=number, file=number % len(files), days=30 + number) if looks else WRITES.format(number=number)
+        path.write_text(text + more)
+        count += 1 if looks else 2
+    (folder / "set.yaml").write_text("hirules-set: 1\ntitle: A large set\n")
+    gate = hirules.load(folder)
+    tests = 0
+    for number, path in enumerate(files):
+        queries = workload.queries[number * 60 : (number + 1) * 60]
+        (folder / f"{path.stem}_test.yaml").write_text(_tests(gate, queries))
+        tests += len(queries)
+    gate.close()
+    return count, tests
+
+
+def asked() -> dict[str, object]:
+    """The request that is explained."""
+    return {
+        "action": "c-move",
+        "subject": {"ae_title": "NODE_4", "address": "10.1.2.3"},
+        "request": {"MoveDestination": "OLD_4", "Identifier": {"QueryRetrieveLevel": "STUDY", "StudyInstanceUID": "1.2.3"}},
+        "resource": [{"PatientID": "PAT-5", "StudyDate": "20200101"}],
+        "context": {"now": "2026-03-02T10:00:00+01:00"},
+    }
+
+
+def _tests(gate: Gate, queries: Sequence[Query]) -> str:
+    """Tests of what the set decides: what they cost is asked, not whether they are right."""
+    tests = []
+    for number, query in enumerate(queries):
+        request = policies.request(query)
+        entities = [{"PatientID": f"P{number}", "StudyDate": "20250101"}] if query.action in ("c-get", "c-move") else None
+        request = msgspec.structs.replace(request, resource=entities)
+        decision = gate.check(request)
+        test: dict[str, object] = {"name": f"query {number}", "on": query.action, "subject": dict(request.subject), "request": dict(request.request)}
+        if entities is not None:
+            test["resource"] = entities
+        test["expect"] = {"decision": decision.decision, "by": list(decision.by), "rewritten": dict(decision.rewritten)}
+        tests.append(test)
+    return yaml.safe_dump({"hirules-test": 1, "now": "2026-03-02T10:00:00+01:00", "tests": tests}, sort_keys=False)
+
+
+def _wait(command: str, arguments: list[str], rounds: int) -> Waited:
+    seconds = []
+    for _ in range(rounds):
+        begin = time.perf_counter()
+        done = subprocess.run([HIRULES, *arguments], capture_output=True, text=True, check=False)
+        seconds.append(time.perf_counter() - begin)
+        if done.returncode not in (0, 1, 3) or done.stderr:
+            raise RuntimeError(f"hirules {command}: {done.stderr}")
+    return Waited(command, seconds, done.stdout.strip().rpartition("\n")[2])
+
+
+def markdown(found: Authoring) -> str:
+    """The page."""
+    head = (
+        "# What an author waits for\n\n<!-- written by `make bench`; do not edit -->\n\n"
+        f"Whole processes, from the command to its end, on a set of {found.rules:,} rules with {found.tests:,} tests. A command should answer within "
+        f"{BOUND:g} seconds.\n\n"
+        "| command | median, s | longest, s | |\n|---|---:|---:|---|"
+    )
+    return "\n".join([head, *map(_row, found.commands)])
+
+
+def _row(one: Waited) -> str:
+    median = statistics.median(one.seconds)
+    return f"| `hirules {one.command}` | {median:.2f} | {max(one.seconds):.2f} | {'' if median <= BOUND else 'too long'} |"
