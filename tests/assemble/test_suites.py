@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from hirules.assemble.suites import read_tests, set_of, sets_below
+from hirules.assemble.below import set_of, sets_below
+from hirules.assemble.suites import read_tests
 from hirules.hooks import hookimpl
 from hirules.model.actions import Action
 from hirules.model.request import Request

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from hirules.cli import COMMANDS, PLANNED, main, parser
+from hirules.cli import COMMANDS as NAMES
+from hirules.cli import PLANNED, main, parser
 from tests.cli.conftest import POLICY
-
-NAMES = [module.__name__.rpartition(".")[2] for module in COMMANDS]
 
 
 @pytest.mark.parametrize("name", NAMES)

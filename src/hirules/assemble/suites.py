@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 import msgspec
 
-from hirules.assemble.captured import reader
 from hirules.assemble.folder import read_folder
 from hirules.assemble.language import Language, read_language, requirements
 from hirules.facts.consistent import ambiguous
 from hirules.facts.names import Names
+from hirules.model.vocabulary import Vocabulary
 from hirules.policy import load_set
 from hirules.policy.ast import PolicySet
 from hirules.policy.findings import Finding, PolicyError, ordered
-from hirules.policy.load import SET_FILE, TEST_SUFFIX
+from hirules.policy.load import TEST_SUFFIX
 from hirules.policy.suite import Suite
-from hirules.policy.suite_parts import Files
+from hirules.policy.suite_parts import FileKind, Files, ReadFile
 from hirules.policy.suite_read import Reader
 from hirules.policy.suite_run import Runner
 from hirules.settings import Settings
-
-_POLICY = re.compile(rb"^[\"']?hirules[\"']?\s*:", re.MULTILINE)
 
 
 class Tested(msgspec.Struct, frozen=True):
@@ -73,7 +70,7 @@ def _read(policies: PolicySet, tests: dict[str, bytes], others: dict[str, bytes]
     names = Names(policies.vocabulary)
     read = Reader(
         policies,
-        Files(others, reader(policies.vocabulary)),
+        Files(others, _reader(policies.vocabulary)),
         lambda request: names.strange(request, whole=True),
         ambiguous,
         operators=language.operators,
@@ -89,32 +86,12 @@ def _read(policies: PolicySet, tests: dict[str, bytes], others: dict[str, bytes]
     return tuple(suites), findings
 
 
-# Which folder.
+def _reader(vocabulary: Vocabulary) -> ReadFile:
+    """What reads captured requests. Its libraries, those of both services, are loaded by the first file: most tests have none."""
 
+    def read(kind: FileKind, data: bytes, record: str) -> Mapping[str, object]:
+        from hirules.assemble.captured import reader
 
-def sets_below(path: Path) -> tuple[Path, ...]:
-    """The sets that a folder stands for: itself, or where it is none the nearest ones below it that have a `set.yaml`; none of either: nothing."""
-    if (path / SET_FILE).is_file() or any(_is_policy(file) for file in _yaml(path)):
-        return (path,)
-    found = sorted({file.parent for file in path.rglob(SET_FILE)})
-    return tuple(folder for folder in found if not any(other in folder.parents for other in found))
+        return reader(vocabulary)(kind, data, record)
 
-
-def set_of(file: Path) -> Path:
-    """The folder of the set that a file of tests belongs to: the nearest one upward with a `set.yaml`, else with a policy, else its own."""
-    for is_set in (lambda folder: (folder / SET_FILE).is_file(), lambda folder: any(_is_policy(one) for one in _yaml(folder))):
-        for folder in file.parents:
-            if is_set(folder):
-                return folder
-    return file.parent
-
-
-def _yaml(folder: Path) -> list[Path]:
-    return [file for file in sorted(folder.glob("*.yaml")) if not file.name.endswith(TEST_SUFFIX) and file.name != SET_FILE and file.is_file()]
-
-
-def _is_policy(file: Path) -> bool:
-    try:
-        return _POLICY.search(file.read_bytes()[:65536]) is not None
-    except OSError:
-        return False
+    return read

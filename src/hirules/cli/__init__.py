@@ -4,21 +4,26 @@ check    what is wrong with a policy set      decide   one request to one decisi
 explain  the same, with every rule            serve    the gateway
 demo     the main job on real files           schema   the published schemas
 plugins  what is installed                    test     the tests of a policy set
+init     a policy set to start from           fmt      one layout for policy files
+
+options    arguments of several commands      requests   a request, read strictly
+reports    findings, in every format          answers    decisions as JSON, sentences for people
+test_reports, junit  how tests went           notify     what systemd is told
+demo_clients  the peers of the demo
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import logging
 import os
 import sys
 from collections.abc import Sequence
 from typing import Any
 
-from hirules.cli import check, decide, demo, explain, fmt, init, plugins, schema, serve, test
-from hirules.policy.findings import PolicyError
-
-COMMANDS = (init, check, decide, explain, test, fmt, serve, demo, schema, plugins)
+COMMANDS = ("init", "check", "decide", "explain", "test", "fmt", "serve", "demo", "schema", "plugins")
+"""In the order of the help; each is the module of its name, imported when it is asked for: boto3 and pynetdicom take longer than a check."""
 
 PLANNED = ("audit", "bench", "bundle", "diff", "exec", "prove", "replay", "report")
 """Commands of later versions: naming one says so, instead of taking it for a mistake."""
@@ -33,15 +38,15 @@ class _Parser(argparse.ArgumentParser):
         super()._check_value(action, value)
 
 
-def parser() -> argparse.ArgumentParser:
-    """The whole command line."""
+def parser(names: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
+    """The command line with the commands of these names."""
     from hirules import __version__
 
     top = _Parser(prog="hirules", description="decides requests for medical images by a policy set: allow, rewrite, deny, audit")
     top.add_argument("--version", action="version", version=f"hirules {__version__}")
     commands = top.add_subparsers(metavar="COMMAND", required=True, parser_class=argparse.ArgumentParser)
-    for module in COMMANDS:
-        name = module.__name__.rpartition(".")[2]
+    for name in names:
+        module = importlib.import_module(f"hirules.cli.{name}")
         summary = (module.__doc__ or "").strip().splitlines()[0]
         command = commands.add_parser(name, help=summary[:1].lower() + summary[1:].rstrip("."), description=summary)
         module.add(command)
@@ -52,7 +57,10 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code. Never shows a traceback."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.WARNING, stream=sys.stderr)
-    arguments = parser().parse_args(argv)
+    given = sys.argv[1:] if argv is None else argv
+    arguments = parser(given[:1] if given and given[0] in COMMANDS else COMMANDS).parse_args(given)
+    from hirules.policy.findings import PolicyError
+
     try:
         code: int = arguments.run(arguments)
         sys.stdout.flush()

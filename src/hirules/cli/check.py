@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from hirules.assemble import check_set
-from hirules.assemble.suites import sets_below
+from hirules.assemble.below import sets_below
 from hirules.cli.options import add_plugins, moment, settings_of
 from hirules.cli.reports import FORMATS, report
 from hirules.policy.findings import ordered
@@ -18,7 +18,9 @@ from hirules.policy.findings import ordered
 
 def add(parser: argparse.ArgumentParser) -> None:
     """The arguments."""
-    parser.add_argument("paths", metavar="PATH", nargs="*", default=["."], help="a policy set's folder, one of several sets, or a file of a set (default: this folder)")
+    parser.add_argument(
+        "paths", metavar="PATH", nargs="*", default=["."], help="a policy set's folder, one of several sets, or a file of a set (default: this folder)"
+    )
     parser.add_argument("--format", choices=FORMATS, default="text", help="for people, for programs, for a code scanner, for a GitHub workflow")
     parser.add_argument("--now", metavar="TIME", type=moment, help="judge what has expired at this time, `2026-12-31T23:59:59Z` (default: the clock)")
     add_plugins(parser)

@@ -13,7 +13,8 @@ from time import perf_counter
 
 import pydicom.config
 
-from hirules.assemble.suites import Tested, read_tests, set_of, sets_below
+from hirules.assemble.below import set_of, sets_below
+from hirules.assemble.suites import Tested, read_tests
 from hirules.cli.junit import junit
 from hirules.cli.options import add_plugins, settings_of
 from hirules.cli.test_reports import FORMATS, Ran, Report, report
