@@ -25,7 +25,7 @@ from hirules.gate import Gate
 
 HIRULES = Path(sys.executable).parent / "hirules"
 BOUND = 2.0
-"""Seconds that a command may take."""
+"""Seconds that `check`, `test` and `explain` may take."""
 EXTRA = """\
   - id: resource-{number}
     on: [c-get, c-move]
@@ -151,8 +151,8 @@ def markdown(found: Authoring) -> str:
     """The page."""
     head = (
         "# What an author waits for\n\n<!-- written by `make bench`; do not edit -->\n\n"
-        f"Whole processes, from the command to its end, on a set of {found.rules:,} rules with {found.tests:,} tests. A command should answer within "
-        f"{BOUND:g} seconds.\n\n"
+        f"Whole processes, from the command to its end, on a set of {found.rules:,} rules with {found.tests:,} tests. `check`, `test` and `explain` should "
+        f"answer within {BOUND:g} seconds each.\n\n"
         "| command | median, s | longest, s | |\n|---|---:|---:|---|"
     )
     return "\n".join([head, *map(_row, found.commands)])
@@ -160,4 +160,5 @@ def markdown(found: Authoring) -> str:
 
 def _row(one: Waited) -> str:
     median = statistics.median(one.seconds)
-    return f"| `hirules {one.command}` | {median:.2f} | {max(one.seconds):.2f} | {'' if median <= BOUND else 'too long'} |"
+    late = median > BOUND and one.command in ("check", "test", "explain")
+    return f"| `hirules {one.command}` | {median:.2f} | {max(one.seconds):.2f} | {'too long' if late else ''} |"
