@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from hirules.dimse.transport import TooLong, acknowledge_now, drain, established, finish_sending, low_latency, receive_pdu, send
+from hirules.dimse.transport import TooLong, acknowledge_now, cut, drain, established, finish_sending, low_latency, receive_pdu, send
 from tests.dimse.wire import OPTIONS
 
 
@@ -78,3 +78,18 @@ def test_draining_ends_with_the_peer_or_with_the_time(pair: tuple[socket.socket,
     finish_sending(pair[0])
     drain(pair[1], soon())
     assert pair[1].recv(10) == b""
+
+
+def test_a_peer_that_is_given_up_does_not_wait_for_room(pair: tuple[socket.socket, socket.socket]) -> None:
+    """It is blocked in sending, and what it sent is read after the shutdown, which makes no room for more."""
+    blocked, given_up = pair
+    blocked.settimeout(0.5)
+    with pytest.raises(TimeoutError):
+        while True:
+            blocked.send(bytes(1 << 16))
+    cut(given_up, reset=True)
+    assert drain(given_up, soon())
+    given_up.close()
+    blocked.settimeout(20)
+    with pytest.raises(ConnectionError):
+        blocked.send(bytes(1 << 23))

@@ -393,12 +393,12 @@ class Session:
         if pump.back.lock.acquire(timeout=_GOODBYE):
             pump.back.finish(self._abort)
             pump.back.lock.release()
-        drain(pump.source, deadline)
+        gone = drain(pump.source, deadline)
         # nothing more comes from here, and nothing can be sent here: the other pump must not wait to do so
-        cut(pump.source)
+        cut(pump.source, reset=not gone)
         pump.done.set()
         if not other.done.wait(max(0.0, deadline - time.monotonic())):
-            cut(other.source)
+            cut(other.source, reset=True)
 
     def _complete(self, desk: Desk, decision: Decision, outcome: dict[str, object]) -> None:
         desk.complete(Completed(decision, outcome))

@@ -20,6 +20,7 @@ BUFFER_SIZE = 256 * 1024
 _JOINED = 64 * 1024
 """Pieces below this together are copied into one: cheaper than a vector."""
 _VECTOR = 64
+_RESETS = struct.pack("ii", 1, 0)
 _QUICK_ACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 
 
@@ -100,8 +101,8 @@ def _receive(peer: Peer, size: int, deadline: float) -> bytes:
     return bytes(data)
 
 
-def drain(peer: Peer, deadline: float) -> None:
-    """Read until the peer closes: closing with unread bytes would reset, and could take back what was just sent."""
+def drain(peer: Peer, deadline: float) -> bool:
+    """Read until the peer closes: closing with unread bytes would reset, and could take back what was just sent. ``False``: it did not in time."""
     poll = select.poll()
     # what still comes is not looked at, so not deciphered either
     wire = peer.socket if isinstance(peer, Encrypted) else peer
@@ -109,9 +110,10 @@ def drain(peer: Peer, deadline: float) -> None:
         poll.register(wire, select.POLLIN)
         while (left := deadline - time.monotonic()) > 0 and poll.poll(left * 1000):
             if not wire.recv(BUFFER_SIZE, socket.MSG_DONTWAIT):
-                return
+                return True
     except (OSError, ValueError):
-        return
+        return True
+    return False
 
 
 def finish_sending(peer: Peer) -> None:
@@ -119,8 +121,17 @@ def finish_sending(peer: Peer) -> None:
     _shut(peer, socket.SHUT_WR)
 
 
-def cut(peer: Peer) -> None:
-    """Wakes whoever reads from or writes to it."""
+def cut(peer: Peer, *, reset: bool = False) -> None:
+    """Wakes whoever reads from or writes to it.
+
+    ``reset``: its peer, given up, is told when the socket is closed. After a shutdown the kernel tells it of no more room, so that one
+    that is blocked in sending would stay so for a minute, with whatever it holds: dcmqrscp its index.
+    """
+    if reset:
+        try:
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESETS)
+        except OSError:
+            return  # it is closed already
     _shut(peer, socket.SHUT_RDWR)
 
 
