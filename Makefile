@@ -59,7 +59,6 @@ reference: install
 bench: install peers
 	$(BIN)/python -m benchmarks.install
 	$(BIN)/python -m benchmarks
-	$(BIN)/python -m benchmarks.relay
 
 FUZZ_SECONDS := 600
 fuzz: install

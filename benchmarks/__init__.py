@@ -13,7 +13,7 @@
     report       table, JSON and plot in docs/benchmarks
     machine      what it ran on; `install` puts the peers into the virtual environment
 
-    python -m benchmarks.relay                            the gateway in front of real archives, against the archives alone
+    python -m benchmarks relay                            the gateway on the wire: against the archive alone and TCP relays; see `relay`
 
 What is timed is request in, decision out. A request is ready as the data that its engine takes (a `Request`, a dict, JSON text, a
 protocol buffer) before the clock starts, for every engine alike; what the engine makes of them is its own work, and timed.

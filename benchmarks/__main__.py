@@ -1,4 +1,4 @@
-"""The command: ``python -m benchmarks [decisions] [c-move] [load] [reload] [authoring]``; all of them without a name. ``make bench`` calls it."""
+"""The command: ``python -m benchmarks [decisions] [c-move] [load] [reload] [authoring] [relay]``; all of them without a name. ``make bench`` calls it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks import authoring, c_move, decisions, load, machine, reload, report
+from benchmarks import authoring, c_move, decisions, load, machine, relay, relay_report, reload, report
 from benchmarks.engines import ENGINES
 
 SIZES = (10, 100, 1_000, 10_000)
@@ -17,14 +17,17 @@ FOLDER = Path(__file__).parent.parent / "docs" / "benchmarks"
 def main(arguments: list[str] | None = None) -> int:
     """Runs what is asked for, prints it and writes it to the folder."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("what", nargs="*", choices=("decisions", "c-move", "load", "reload", "authoring", []), help="what to measure (all of it)")
+    parser.add_argument("what", nargs="*", choices=("decisions", "c-move", "load", "reload", "authoring", "relay", []), help="what to measure (all of it)")
     parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES), help="numbers of rules")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, help=f"5; of the relay {relay.ROUNDS}")
     parser.add_argument("--seconds", type=float, default=0.5, help="the longest turn of one engine")
-    parser.add_argument("--only", default="", help="engines whose name contains this")
+    parser.add_argument("--only", default="", help="engines, and works of the relay, whose name contains this")
+    parser.add_argument("--quick", action="store_true", help="a tenth of the relay's data, in two rounds: to see that it runs")
     parser.add_argument("--to", type=Path, default=FOLDER, help="the folder for table, JSON and plot")
     given = parser.parse_args(arguments)
-    what = given.what or ["decisions", "c-move", "load", "reload", "authoring"]
+    of_relay = given.rounds or (2 if given.quick else relay.ROUNDS)
+    given.rounds = given.rounds or 5
+    what = given.what or ["decisions", "c-move", "load", "reload", "authoring", "relay"]
     described = machine.describe(["hirules", *(name for engine in ENGINES for name in (engine.needs, engine.client))])
     given.to.mkdir(parents=True, exist_ok=True)
     if "decisions" in what:
@@ -52,6 +55,12 @@ def main(arguments: list[str] | None = None) -> int:
         (given.to / "authoring.json").write_text(json.dumps({"machine": described, **asdict(waited)}, indent=1) + "\n")
         (given.to / "authoring.md").write_text(authoring.markdown(waited) + "\n")
         print(f"\n{authoring.markdown(waited)}")
+    if "relay" in what:
+        on_the_wire = machine.describe(["hirules", "pynetdicom", "pydicom"]) | machine.packages(["dcmtk", "haproxy"])
+        relayed = relay.run(of_relay, given.only, quick=given.quick)
+        if not (given.only or given.quick):
+            relay_report.write(relayed, on_the_wire, given.to)
+        print(f"\n{relay_report.markdown(relayed, on_the_wire)}")
     return 0
 
 

@@ -1,19 +1,22 @@
 """Installs the peers, one by one: ``python -m benchmarks.install``. One that cannot be installed is told, and keeps no other from running.
 
-From PyPI what the extra `bench` names; from npm the package `cerbos`, into a folder of the virtual environment.
+From PyPI what the extra `bench` names; from npm the package `cerbos`, into a folder of the virtual environment; haproxy from Debian.
 """
 
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from packaging.requirements import Requirement
 
 from benchmarks.machine import CERBOS
+from benchmarks.relay_site import HAPROXY
 
 
 def requirements() -> list[Requirement]:
@@ -49,6 +52,8 @@ def main() -> int:
         folder = str(CERBOS.parent.parent.parent)
         if npm is None or not _ran([npm, "install", "--silent", "--no-audit", "--no-fund", "--prefix", folder, "cerbos"]):
             print("the npm package `cerbos` cannot be installed here", file=sys.stderr)
+    if not os.access(HAPROXY, os.X_OK) and not _ran([str(Path(__file__).parent.parent / ".ci" / "apt-install"), "haproxy"]):
+        print("`haproxy` cannot be installed here", file=sys.stderr)
     return 0
 
 

@@ -6,6 +6,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import subprocess
 import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -35,6 +36,12 @@ def version(name: str) -> str:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
         return "not installed"
+
+
+def packages(names: Iterable[str]) -> dict[str, str]:
+    """The versions of Debian packages."""
+    asked = {name: subprocess.run(["dpkg-query", "-W", "-f=${Version}", name], capture_output=True, text=True, check=False) for name in names}
+    return {name: done.stdout if done.returncode == 0 else "not installed" for name, done in asked.items()}
 
 
 def _processor() -> str:

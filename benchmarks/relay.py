@@ -1,6 +1,12 @@
-"""What the gateway costs: DCMTK's clients towards an archive, through ``hirules serve`` and without it, in turns.
+"""What the gateway costs on the wire: ``python -m benchmarks relay``.
 
-python -m benchmarks.relay [ROUNDS]
+relay_site   the archive, the TCP relays, the gateways        relay_wire     latencies, idle associations, memory
+relay_work   what is timed, and what is asked of it           relay_profile  where the time of an instance goes
+relay_find   an archive with 10,000 matches                   relay_report   the page, the figures, the plot
+relay_tcp    a plain TCP relay in Python
+
+A round runs each work once by each way, one after the other, in an order that turns from round to round. Only ratios within a
+round count: the machine drifts, and its cores are shared by client, archive and relay.
 """
 
 from __future__ import annotations
@@ -9,100 +15,151 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from pydicom import dcmread
-from pydicom.uid import generate_uid
+import msgspec
 
-from tests.e2e.gateway import serve
-from tests.peers import servers
-from tests.peers.clients import Client, Run
-from tests.peers.objects import FOLDER, Instance, read
-from tests.peers.process import Server
+from benchmarks import relay_profile, relay_wire
+from benchmarks.relay_site import TCP_RELAYS, Site, site
+from benchmarks.relay_work import Work, works
 
-INSTANCES = 200
-SIZE = 512
-"""Of the instances: rows and columns of 16 bits, so 512 KiB each."""
+ROUNDS = 9
 
 
-def instances(folder: Path) -> list[Instance]:
-    """One CT study of 512 KiB instances, made from the wheel's small one."""
-    folder.mkdir()
-    data_set = dcmread(FOLDER / "CT_small.dcm")
-    data_set.StudyInstanceUID, data_set.SeriesInstanceUID = generate_uid(), generate_uid()
-    data_set.Rows = data_set.Columns = SIZE
-    data_set.PixelData = bytes(2 * SIZE * SIZE)
-    made = []
-    for number in range(INSTANCES):
-        data_set.SOPInstanceUID = data_set.file_meta.MediaStorageSOPInstanceUID = generate_uid()
-        data_set.InstanceNumber = number
-        data_set.save_as(folder / f"{number}.dcm")
-        made.append(read(folder / f"{number}.dcm"))
-    return made
+class Line(msgspec.Struct, frozen=True):
+    """One way of one work: milliseconds of each round, and how many times the direct one each of them is."""
+
+    what: str
+    way: str
+    milliseconds: tuple[float, ...]
+    ratios: tuple[float, ...]
+    asked: float | None = None
+
+    @property
+    def median(self) -> float:
+        """Of the milliseconds."""
+        return statistics.median(self.milliseconds)
+
+    @property
+    def ratio(self) -> float:
+        """Median of the rounds' ratios."""
+        return statistics.median(self.ratios)
+
+    @property
+    def spread(self) -> tuple[float, float]:
+        """The middle half of the rounds' ratios."""
+        return spread(self.ratios)
 
 
-def workloads(study: list[Instance]) -> Mapping[str, Callable[[Client], Run]]:
-    """What is timed, each a run of one client from its start to its end."""
-    keys = ("QueryRetrieveLevel=STUDY", f"StudyInstanceUID={study[0].study}")
-    images = ("QueryRetrieveLevel=IMAGE", keys[1], f"SeriesInstanceUID={study[0].series}", "SOPInstanceUID")
-    return {
-        "C-ECHO": lambda client: client.echo(),
-        f"C-FIND, {INSTANCES} matches": lambda client: client.find(*images),
-        f"C-GET, {INSTANCES} of 512 KiB": lambda client: client.get(*keys, options=["--ignore"]),
-        f"C-MOVE, {INSTANCES} of 512 KiB": lambda client: client.move("DEST", *keys),
-        "C-MOVE, refused": lambda client: client.move("STRANGER", *keys),
-    }
+class Versus(msgspec.Struct, frozen=True):
+    """The gateway against the TCP relay that did better, in each round."""
+
+    what: str
+    relay: str
+    ratios: tuple[float, ...]
+    asked: float
 
 
-@contextmanager
-def stopped(server: Server) -> Iterator[Server]:
-    """The server, until the end of the block."""
-    try:
-        yield server
-    finally:
-        server.stop()
+class Memory(msgspec.Struct, frozen=True):
+    """Resident megabytes of a gateway before and after a study, and the most in between."""
+
+    what: str
+    way: str
+    before: float
+    after: float
+    peak: float
 
 
-def answered(what: str, done: Run) -> None:
-    """What was timed is what was meant."""
-    if what == "C-ECHO":
-        assert done.echoed
-    elif "refused" in what:
-        assert done.status in (0xA801, 0xC000)
-    else:
-        assert done.status == 0, done.text[-2000:]
-        assert len(done.messages) > INSTANCES or "C-MOVE" in what
+class Result(msgspec.Struct, frozen=True):
+    """All that a run found. ``latencies`` are milliseconds, ``idle`` shares of a core."""
+
+    rounds: int
+    lines: tuple[Line, ...]
+    versus: tuple[Versus, ...]
+    memory: tuple[Memory, ...]
+    latencies: Mapping[str, Mapping[str, float]]
+    idle: Mapping[str, float]
+    profile: tuple[relay_profile.Cost, ...]
+    seconds: float
+    missing: tuple[str, ...] = ()
 
 
-def main(rounds: int = 5) -> None:
-    """Prints a table: medians through the gateway and without it, and their ratio."""
-    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
-        folder = Path(name)
-        study = instances(folder / "files")
-        receiver = stack.enter_context(stopped(servers.storescp(folder / "receiver", "DEST")))
-        for archive in (servers.dcmqrscp, servers.orthanc):
-            root = folder / archive.__name__
-            if archive is servers.dcmqrscp:
-                upstream = stack.enter_context(stopped(servers.dcmqrscp(root, {"DEST": receiver.port}, instances=study)))
-            else:
-                upstream = stack.enter_context(stopped(servers.orthanc(root, {"DEST": receiver.port})))
-                servers.fill(upstream, study)
-            gateway = stack.enter_context(stopped(serve(root / "gateway", upstream)))
-            ways = {name: Client("CLIENT", peer.aet, peer.port, root / f"{name}-client") for name, peer in (("direct", upstream), ("gateway", gateway))}
-            print(f"\n{upstream.aet}, {rounds} rounds, medians in ms\n{'':32}{'direct':>10}{'gateway':>10}{'ratio':>8}")
-            for what, work in workloads(study).items():
-                times: dict[str, list[float]] = {name: [] for name in ways}
-                for _ in range(rounds):
-                    for way, client in ways.items():
-                        begin = time.perf_counter()
-                        done = work(client)
-                        times[way].append(1000 * (time.perf_counter() - begin))
-                        answered(what, done)
-                direct, through = (statistics.median(times[name]) for name in ("direct", "gateway"))
-                print(f"{what:32}{direct:10.1f}{through:10.1f}{through / direct:8.2f}", flush=True)
+def spread(values: Sequence[float]) -> tuple[float, float]:
+    """The middle half."""
+    if len(values) < 2:
+        return values[0], values[0]
+    low, _, high = statistics.quantiles(values, n=4, method="inclusive")
+    return low, high
 
 
-if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 5)
+def run(rounds: int = ROUNDS, only: str = "", *, quick: bool = False) -> Result:
+    """All of it, in a folder that is gone afterwards. ``only``: works whose name has this; ``quick``: a tenth of the data."""
+    begin = time.perf_counter()
+    chosen = [work for work in works() if only.lower() in work.what.lower()]
+    with tempfile.TemporaryDirectory(prefix="hirules-bench-") as folder, site(Path(folder), quick=quick) as there:
+        times = timed(there, chosen, rounds)
+        lines = tuple(line for work in chosen for line in _lines(work, times[work.what]))
+        versus = tuple(one for work in chosen if (one := _versus(work, times[work.what])) is not None)
+        extra = not only
+        return Result(
+            rounds,
+            lines,
+            versus,
+            memory(there) if extra else (),
+            relay_wire.latencies(there, 3) if extra else {},
+            {"gateway": relay_wire.idle(there.ways["gateway"])} if extra else {},
+            relay_profile.run(there.studies["CT"].files[0]) if extra else (),
+            time.perf_counter() - begin,
+            tuple(name for name in TCP_RELAYS if name not in there.ways),
+        )
+
+
+def timed(there: Site, chosen: Sequence[Work], rounds: int) -> dict[str, dict[str, list[float]]]:
+    """Seconds of each round, by work and way. Once before, untimed, so that files and code are warm."""
+    times: dict[str, dict[str, list[float]]] = {work.what: {way: [] for way in work.ways if way not in TCP_RELAYS or way in there.ways} for work in chosen}
+    for work in chosen:
+        ways = list(times[work.what])
+        for number in range(rounds + 1):
+            turned = ways[number % len(ways) :] + ways[: number % len(ways)]
+            for way in turned:
+                seconds = work.timed(there, way)
+                if number:
+                    times[work.what][way].append(seconds)
+        shown = ", ".join(f"{way} {1000 * statistics.median(found):.0f}" for way, found in times[work.what].items())
+        print(f"{work.what}: {shown} ms", file=sys.stderr, flush=True)
+    return times
+
+
+def _lines(work: Work, times: Mapping[str, Sequence[float]]) -> list[Line]:
+    direct = times["direct"]
+    return [
+        Line(
+            work.what, way, tuple(1000 * one for one in found), tuple(one / other for one, other in zip(found, direct, strict=True)), work.asked.get(way)
+        )
+        for way, found in times.items()
+    ]  # fmt: skip
+
+
+def _versus(work: Work, times: Mapping[str, Sequence[float]]) -> Versus | None:
+    there = [name for name in TCP_RELAYS if name in times]
+    if work.of_tcp is None or not there:
+        return None
+    better = min(there, key=lambda name: statistics.median(times[name]))
+    return Versus(work.what, better, tuple(one / other for one, other in zip(times["gateway"], times[better], strict=True)), work.of_tcp)
+
+
+def memory(there: Site) -> tuple[Memory, ...]:
+    """Of each gateway, over the study of many instances and that of large ones."""
+    found = []
+    for work in works():
+        if "discarded" not in work.what:
+            continue
+        for way in ("gateway", "header", "rewrite"):
+            server = there.ways[way]
+            relay_wire.forget_peak(server)
+            before, _ = relay_wire.memory(server)
+            work.timed(there, way)
+            after, peak = relay_wire.memory(server)
+            found.append(Memory(work.what, way, before, after, peak))
+    return tuple(found)

@@ -238,7 +238,7 @@ class Gate:
             self._lookups.forget()
         self._observed(lambda observer: observer.completed(decision, outcome))
         try:
-            self._recorder.outcome(decision.id, outcome, datetime.now(UTC))
+            self._recorder.outcome(decision.id, outcome, datetime.now(UTC), action=effective.action)
         except NotRecorded as error:
             self._observed(lambda observer: observer.not_recorded())
             # the request has been carried out, so there is nothing left to refuse; the next one meets the same store and is

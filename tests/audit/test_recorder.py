@@ -107,3 +107,18 @@ def test_instances_are_synced_in_groups_and_the_last_ones_with_the_outcome() -> 
     recorder.outcome("r1", {"Status": 0}, NOW)
     recorder.outcome("r2", {"Status": 0}, NOW)
     assert [index for index, (_, sync) in enumerate(store.lines) if sync] == [GROUP - 1, GROUP + 3]
+
+
+def test_what_a_request_brings_is_synced_in_groups_and_with_the_outcome_of_the_request() -> None:
+    store = Lines()
+    recorder = Recorder(store, VOCABULARY)
+    released = recorder.record(Request("release"), DECISION, NOW)
+    for number in range(GROUP // 2 + 1):
+        recorder.write(released)
+        recorder.instance("r1", f"1.2.{number}", NOW)
+        recorder.outcome("r2", {"ended": "left"}, NOW, action="release")
+    recorder.outcome("r1", {"Status": 0}, NOW, action="c-get")
+    synced = [index for index, (_, sync) in enumerate(store.lines) if sync]
+    assert synced == [GROUP // 2 * 3 - 2, len(store.lines) - 1]
+    recorder.write(recorder.record(REQUEST, DECISION, NOW))
+    assert store.lines[-1][1]

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from hirules.facts.names import Names
+from hirules.model.dataset import DatasetView, dataset_of
 from hirules.model.request import Request
 from hirules.model.vocabulary import VOCABULARY
 
@@ -45,3 +47,26 @@ def test_what_the_action_has(request_: Request) -> None:
 )
 def test_what_it_does_not_have(request_: Request, strange: tuple[str, ...]) -> None:
     assert Names(VOCABULARY).strange(request_) == strange
+
+
+def test_names_of_what_leaves_are_remembered_with_those_that_were_asked() -> None:
+    names = Names(VOCABULARY)
+    data_set = DatasetView(dataset_of({"PatientID": "P"}))
+
+    def leaving(subject: dict[str, object], original: dict[str, object]) -> Request:
+        return Request("release", subject, {"action": "c-get", "Identifier": {"StudyInstanceUID": "1"}}, instance=data_set, original=original)
+
+    usual = leaving({"ae_title": "A"}, {"Identifier": {"StudyInstanceUID": "1"}})
+    assert not names.usual(usual)
+    assert names.strange(usual) == ()
+    assert names.usual(usual)
+    for other, strange in [
+        (leaving({"ae_title": "A"}, {"Identifier": {"PatinetID": "1"}}), ("request.Identifier.PatinetID",)),
+        (leaving({"ae_title": "A"}, {"Identfier": {}}), ("request.Identfier",)),
+        (leaving({"ae_tilte": "A"}, {"Identifier": {"StudyInstanceUID": "1"}}), ("subject.ae_tilte",)),
+        (leaving({"ae_title": "A"}, {"Identifier": {}, "StudyInstanceUID": "1"}), ("request.StudyInstanceUID",)),
+    ]:
+        assert not names.usual(other)
+        assert names.strange(other) == strange
+        assert not names.usual(other)
+    assert not names.usual(msgspec.structs.replace(usual, instance={"PatinetID": "P"}))

@@ -1,10 +1,16 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from zoneinfo import ZoneInfo
 
+import pytest
+
+from hirules.model.reading import ByKeyword, Unknown
 from hirules.model.request import Request
 from hirules.policy.columns import ANY
+from hirules.policy.evaluate import evaluate
 from hirules.policy.fused import follows_from, fused, fused_rule
+from hirules.policy.index import Index
 from hirules.policy.operators import OPERATORS
 from hirules.policy.read import View
 from hirules.policy.sources import REQUEST, SUBJECT, Source
@@ -51,3 +57,43 @@ def test_what_follows_from_some_sources() -> None:
     ]:
         (rule,) = policy_set(f"{{on: c-move, {parts}, deny: {{}}}}").rules
         assert follows_from(rule, sources) is follows, parts
+
+
+@pytest.mark.parametrize(
+    "matcher",
+    [
+        "P1",
+        "{not_in: [P1, P2]}",
+        "{exists: true}",
+        "{exists: false}",
+        "{glob: 'P*'}",
+        "{not: {equals: P1}}",
+        "{equals: {path: subject.ae_title}}",
+        "{count: 2}",
+    ],
+)
+def test_an_element_that_was_read_before_is_decided_as_if_it_was_not(matcher: str) -> None:
+    when = f"{{instance.PatientID: {matcher}}}" if "not: " not in matcher else "{not: {instance.PatientID: P1}}"
+    policies = policy_set(f"{{on: release, when: {when}, deny: {{}}}}", "{on: release, when: {instance.Modality: {in: [CT, P2]}}, deny: {}}")
+    index = Index(policies)
+    values: list[object] = ["P1", "P2", "P1", "", "p1", ["P1", "P2"], "P1 ", None, Unknown("it was lost"), "Q\\P1"]
+    for value in [*values, *values]:
+        for instance in (Elements({"PatientID": value}), {"PatientID": value}):
+            request = Request("release", {"ae_title": "P1"}, {"action": "c-get"}, instance=instance, id="1")
+            assert index.decide(request, NOW) == evaluate(policies, request, NOW), value
+
+
+class Elements(ByKeyword):
+    """A data set from the wire: under its keyword only."""
+
+    def __init__(self, fields: dict[str, object]) -> None:
+        self._fields = {name: value for name, value in fields.items() if value is not None}
+
+    def __getitem__(self, key: str) -> object:
+        return self._fields[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._fields)
+
+    def __len__(self) -> int:
+        return len(self._fields)

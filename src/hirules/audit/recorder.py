@@ -24,7 +24,9 @@ from hirules.model.request import Request, plain
 from hirules.model.vocabulary import Vocabulary
 
 GROUP = 64
-"""So many instances are synced together."""
+"""So many instances, and what was decided on them, are synced together."""
+BROUGHT = frozenset({"answer", "release"})
+"""Decisions on what a request brings: many to a request, whose outcome syncs the last of them."""
 
 
 class Recorder:
@@ -76,23 +78,32 @@ class Recorder:
         )  # fmt: skip
 
     def write(self, record: DecisionRecord) -> None:
-        """Put ``record`` on disk. Raises :class:`NotRecorded`."""
-        self._put(_line(record), sync=True)
+        """Put ``record`` on disk; that of an ``answer`` or a ``release`` is written at once and synced with its group. Raises :class:`NotRecorded`."""
+        self._put(_line(record), sync=record.action not in BROUGHT or self._closes_group())
 
-    def outcome(self, request_id: str, outcome: Mapping[str, object], time: datetime) -> None:
-        """Complete the record of ``request_id``. Written at once; synced after instances, else with the next decision. Raises :class:`NotRecorded`."""
+    def outcome(self, request_id: str, outcome: Mapping[str, object], time: datetime, *, action: str = "") -> None:
+        """Complete the record of ``request_id``, which asked for ``action``. Written at once.
+
+        Synced after what the request brought, else with the next decision. Raises :class:`NotRecorded`.
+        """
         fields = {str(name): plain(value) for name, value in outcome.items()}
-        loose, self._loose = self._loose, 0
-        self._put(_line(OutcomeRecord(id=request_id, time=time, outcome=fields)), sync=loose > 0)
+        sync = False
+        if action not in BROUGHT:
+            sync, self._loose = self._loose > 0, 0
+        self._put(_line(OutcomeRecord(id=request_id, time=time, outcome=fields)), sync=sync)
 
     def instance(self, request_id: str, uid: str, time: datetime) -> None:
         """An instance is about to leave by the decision on ``request_id``. Written at once, synced with its group. Raises :class:`NotRecorded`."""
-        self._loose += 1
-        sync = self._loose >= GROUP
-        if sync:
-            self._loose = 0
         shown_uid = shown_instance(uid, identifying_values=self._identifying_values)
-        self._put(_line(InstanceRecord(id=request_id, time=time, instance=shown_uid)), sync=sync)
+        self._put(_line(InstanceRecord(id=request_id, time=time, instance=shown_uid)), sync=self._closes_group())
+
+    def _closes_group(self) -> bool:
+        """Whether the line that is about to be written is the last one of its group."""
+        self._loose += 1
+        if self._loose < GROUP:
+            return False
+        self._loose = 0
+        return True
 
     def close(self) -> None:
         """Close the store."""

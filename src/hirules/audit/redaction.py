@@ -56,7 +56,23 @@ def _safe(vocabulary: Vocabulary, fields: Mapping[str, object], prefix: str) -> 
     return safe
 
 
+_REMEMBERED = 2048
+_known: dict[tuple[int, str], tuple[Vocabulary, bool]] = {}
+"""What was found, by the vocabulary's identity, which stands beside it so that no other can come to have it."""
+
+
 def _identifies(vocabulary: Vocabulary, path: str) -> bool:
+    known = _known.get((id(vocabulary), path))
+    if known is not None:
+        return known[1]
+    if len(_known) >= _REMEMBERED:
+        _known.clear()
+    found = _looked_up(vocabulary, path)
+    _known[id(vocabulary), path] = vocabulary, found
+    return found
+
+
+def _looked_up(vocabulary: Vocabulary, path: str) -> bool:
     try:
         attribute = vocabulary.lookup(parse_path(path))
     except PathError:

@@ -25,8 +25,11 @@ _LONG: Final = frozenset({b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV"
 _SHORT: Final = frozenset(
     {b"AE", b"AS", b"AT", b"CS", b"DA", b"DS", b"DT", b"FD", b"FL", b"IS", b"LO", b"LT", b"PN", b"SH", b"SL", b"SS", b"ST", b"TM", b"UI", b"UL", b"US"}
 )
-_PLAIN_LONG: Final = _LONG - {b"SQ", b"UN"}
-"""None of them has items, unless it has no length."""
+_HEADS: Final = [
+    {int.from_bytes(vr, order): size for vrs, size in ((_SHORT, 8), (_LONG - {b"SQ", b"UN"}, 12)) for vr in vrs} for order in ("little", "big")
+]  # fmt: skip
+"""How long the header of an element is that has no items unless it has no length, by its value representation as one number; little and big endian."""
+_BELOW_DATA_SETS, _ABOVE_DATA_SETS = 0x0007FFFF, 0xFFFE0000
 _FRAGMENTED: Final = frozenset({b"OB", b"OW", b"OD", b"OF", b"OL", b"OV"})
 _DEEPEST: Final = 32
 _NO_GROUPS: Final = frozenset({0x0000, 0x0001, 0x0002, 0x0003, 0x0005, 0x0007, 0xFFFE, 0xFFFF})
@@ -75,11 +78,12 @@ class Scan:
         """Where the elements below ``limit`` end, once that is known."""
         self._limit = limit
         self._implicit = transfer_syntax == ImplicitVRLittleEndian
-        order = ">" if transfer_syntax == ExplicitVRBigEndian else "<"
+        self._big = transfer_syntax == ExplicitVRBigEndian
+        order = ">" if self._big else "<"
         self._tag = struct.Struct(order + "HH")
         self._long = struct.Struct(order + "L")
         self._short = struct.Struct(order + "H")
-        self._plain = struct.Struct(order + ("HH0sL" if self._implicit else "HH2sH"))
+        self._plain = struct.Struct(order + ("HH0sL" if self._implicit else "HHHH"))
         self._at = 0
         self._opened: tuple[int, int, int] = (0, 0, 0)
         self._frames: list[_Frame] = []
@@ -106,33 +110,34 @@ class Scan:
 
     def _skim(self, data: bytes | bytearray) -> None:
         """Past the top-level elements that one look at their header tells; whatever is unusual, or not all there, is left to :meth:`_top`."""
-        at, last, end = self._at, self._last[-1], len(data)
-        limit = UNDEFINED if self._limit is None else self._limit
-        implicit, add, unpack, long = self._implicit, self.elements.append, self._plain.unpack_from, self._long.unpack_from
-        if implicit and last < 0:
+        if self._implicit and self._last[-1] < 0:
             return
+        at, end, before = self._at, len(data), len(self.elements)
+        last, limit = max(self._last[-1], _BELOW_DATA_SETS), min(self._limit or _ABOVE_DATA_SETS, _ABOVE_DATA_SETS)
+        implicit, add, heads = self._implicit, self.elements.append, _HEADS[self._big]
+        unpack, long = self._plain.unpack_from, self._long.unpack_from
         while end - at >= 12:
             group, number, vr, length = unpack(data, at)
             tag = group << 16 | number
-            if not last < tag < limit or not 0x0008 <= group < 0xFFFE:
+            if not last < tag < limit:
                 break
             if implicit:
                 if _is_sequence(tag):
                     break
                 value = at + 8
-            elif vr in _SHORT:
-                value = at + 8
-            elif vr in _PLAIN_LONG and not length:
-                value = at + 12
-                (length,) = long(data, at + 8)
             else:
-                break
+                value = at + heads.get(vr, 0)
+                if value == at + 12 and not length:
+                    (length,) = long(data, at + 8)
+                elif value != at + 8:
+                    break
             stop = value + length
             if length & 1 or stop > end:  # odd: what has no length, too
                 break
             add(_made(Element, (tag, at, value, stop)))
             at, last = stop, tag
-        self._at, self._last[-1] = at, last
+        if len(self.elements) > before:
+            self._at, self._last[-1] = at, last
 
     def _top(self, data: bytes | bytearray) -> bool:
         at = self._at

@@ -14,6 +14,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import lru_cache
 from io import BytesIO
+from operator import itemgetter
 
 import msgspec
 from pydicom.datadict import dictionary_VR, tag_for_keyword
@@ -29,7 +30,7 @@ from hirules.dimse.lookup_query import ALWAYS_KEPT
 from hirules.dimse.translate import same
 from hirules.model.dataset import DatasetView, dataset_of, element_names, element_of, keyword_of, tag_of, value_at
 from hirules.model.decision import Decision
-from hirules.model.reading import Fields, Unknown
+from hirules.model.reading import ByKeyword, Fields, Unknown
 from hirules.model.request import Request
 
 _NOT_WAITED_FOR = Unknown("it was not waited for")
@@ -37,6 +38,7 @@ _MAY_NOT_BE_KEPT = Unknown("the archive answered it zero-length, and may not kee
 _PIXELS = "PixelData"
 _NUMBER = re.compile(r"\(([0-9A-Fa-f]{4}),([0-9A-Fa-f]{4})\)")
 _FIRST_BEHIND = 0x7FE00000
+_tag_of_element = itemgetter(0)
 _LIKE_A_VR = 0x4141
 """From here on the two lower bytes of a length can be letters, as those of a value representation are."""
 
@@ -66,7 +68,7 @@ class MatchView(DatasetView):
         return _MAY_NOT_BE_KEPT if value == "" and key not in ALWAYS_KEPT and key not in self._kept else value
 
 
-class HeldView(Mapping[str, object]):
+class HeldView(ByKeyword):
     """A data set that is held, as the mapping that rules read: an element is decoded when it is read, once, and alone where it can be.
 
     ``header``  it ends before the pixels: what is behind them is unknown
@@ -77,7 +79,7 @@ class HeldView(Mapping[str, object]):
         self._came = came
         self._header = header
         self._kept = kept
-        self._there = {element.tag: element for element in came.elements}
+        self._there = dict(zip(map(_tag_of_element, came.elements), came.elements, strict=True))
         self._read: dict[str, object] = {}
         self._whole: Dataset | None = None
         self._names: dict[str, int] | None = None
@@ -112,8 +114,7 @@ class HeldView(Mapping[str, object]):
 
     def _tag(self, key: str) -> int | None:
         if key.startswith("("):
-            found = _NUMBER.fullmatch(key)
-            tag = int(found[1] + found[2], 16) if found else None
+            tag = _numbered(key)
             # an element that has a keyword is not named by its number
             return None if tag is not None and (tag not in self._there or keyword_of(tag)) else self._table().get(key)
         tag = tag_for_keyword(key)
@@ -152,6 +153,12 @@ class HeldView(Mapping[str, object]):
         if first.end - first.start >= _LIKE_A_VR:
             return None  # pydicom could take its length for a value representation, which the scan looked at only where the data set begins
         return b"".join([came.data[self._there[one].start : self._there[one].end] for one in tags])
+
+
+@lru_cache(maxsize=4096)
+def _numbered(key: str) -> int | None:
+    found = _NUMBER.fullmatch(key)
+    return int(found[1] + found[2], 16) if found else None
 
 
 @lru_cache(maxsize=4096)
@@ -266,6 +273,8 @@ def carried_out(decision: Decision, came: Held, before: Fields, strip: Collectio
     changes: dict[int, bytes | None] = {}
     if wanted is not before:
         changes = _changes(came, before, wanted)
+    elif not strip:
+        return deflated(came.data) if came.deflated else came.data
     there = {element.tag for element in came.elements}
     changes.update((tag, None) for tag in strip if tag in there or tag in changes)
     if not changes:

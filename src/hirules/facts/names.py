@@ -59,17 +59,22 @@ class Names:
 
 
 _END: Final = object()
+_ORIGINAL: Final = object()
 
 
 def _shape(request: Request) -> tuple[object, ...] | None:
-    """All the names in a plain request; ``None`` for one that has more than its parameters and the keys of an identifier."""
-    if request.resource or request.resource_after or request.instance is not None or request.original is not None:
+    """All the names in a plain request; ``None`` for one that has more than parameters, the keys of an identifier and a data set from the wire."""
+    if request.resource or request.resource_after or type(request.instance) is dict:
         return None
-    fields = request.request
+    fields, original = request.request, request.original
     identifier = fields.get("Identifier")
+    shape: tuple[object, ...] = (*request.subject, _END, *fields, _END, *request.context)
     if type(identifier) is dict:
-        return (*request.subject, _END, *fields, _END, *request.context, _END, *identifier)
-    return (*request.subject, _END, *fields, _END, *request.context)
+        shape = (*shape, _END, *identifier)
+    if original is None:
+        return shape
+    asked = original.get("Identifier")
+    return (*shape, _ORIGINAL, *original, _END, *asked) if type(asked) is dict else (*shape, _ORIGINAL, *original)
 
 
 def _strange(request: Request, names: Names, whole: bool) -> Iterator[str]:

@@ -25,7 +25,7 @@ from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag, Tag
 from pydicom.valuerep import PersonName
 
-from hirules.model.reading import Unknown
+from hirules.model.reading import ByKeyword, Unknown
 
 BINARY = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})
 UNSPLIT = frozenset({"LT", "ST", "UR", "UT"})
@@ -41,7 +41,7 @@ _INTEGER = re.compile(r" *[+-]?\d{1,20} *")
 _UNDECODABLE = Unknown("the element cannot be decoded")
 
 
-class DatasetView(Mapping[str, object]):
+class DatasetView(ByKeyword):
     """``dataset`` as a mapping. ``source`` is the encoded data set, where the view was made of exactly these bytes."""
 
     __slots__ = ("_dataset", "source")

@@ -20,6 +20,12 @@ Fields = Mapping[str, object]
 """Attributes by name, nested; DICOM elements by keyword or canonical tag text. ``None`` is absent."""
 
 
+class ByKeyword(Mapping[str, object]):
+    """A data set that has each of its elements under one key: an element of PS3.6 under its keyword, whatever other spellings it is asked for by."""
+
+    __slots__ = ()
+
+
 class Unknown(msgspec.Struct, frozen=True):
     """Stands in the place of a value that could not be established; ``why`` never quotes a value."""
 
@@ -38,6 +44,9 @@ class Reading(msgspec.Struct, frozen=True, gc=False):
     def absent(self) -> bool:
         """Known not to be there."""
         return not self.present and self.unknown is None
+
+    def __repr__(self) -> str:
+        return f"Reading({len(self.values)} values, present={self.present}, unknown={self.unknown!r}, everything={self.everything})"
 
 
 ABSENT = Reading()

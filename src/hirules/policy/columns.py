@@ -11,7 +11,8 @@ from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from hirules.model.path import Path
+from hirules.model.path import Name, Path
+from hirules.model.reading import ByKeyword
 from hirules.model.request import Request
 from hirules.model.scalars import Type, dotted, reader_of
 from hirules.model.vocabulary import Attribute
@@ -40,6 +41,7 @@ class Column:
         "_canonical",
         "_has_resource",
         "_is_address",
+        "_keyword",
         "_others",
         "_room",
         "_zone",
@@ -74,6 +76,7 @@ class Column:
         self.lazy = not SUBJECT <= self.source.place <= IDENTIFIER
         self.certain = path.root in ("subject", "request")
         """Whether a rule's check is known to hold where the rule is left: an entity's or an instance's value is read for all of them together."""
+        self._keyword = _keyword(path)
         self.masks: dict[object, int] = {}
 
     def learn(self, raw: str | int | None, request: Request, now: datetime) -> int:
@@ -88,6 +91,20 @@ class Column:
 
     def look(self, request: Request, now: datetime) -> int:
         """What is left by what the reference evaluator reads; :data:`UNKNOWN` where that is unknown, or empty means everything."""
+        instance = request.instance if self._keyword else None
+        # under one key only: no other spelling has a value to be read beside it
+        raw = instance.get(self._keyword) if isinstance(instance, ByKeyword) else None
+        if type(raw) is not str or not raw:
+            return self._looked(request, now)
+        mask = self.masks.get(raw)
+        if mask is None:
+            mask = self._looked(request, now)
+            if len(self.masks) >= self._room:
+                self.masks.clear()
+            self.masks[raw] = mask
+        return mask
+
+    def _looked(self, request: Request, now: datetime) -> int:
         path, attribute = self._bucket.path, self._bucket.attribute
         entities = entities_of(request.resource, self._has_resource) if path.root == "resource" else (ANY,)
         bits = self._others
@@ -115,6 +132,12 @@ class Column:
             return None
         bits = self._bucket.satisfied_by(value)
         return self._others | bits if bits else self._others
+
+
+def _keyword(path: Path) -> str:
+    """The element of the data set that ``path`` is; empty where it is more than one, or below another."""
+    steps = path.elements if path.root == "instance" and not path.original else ()
+    return steps[0].name if len(steps) == 1 and isinstance(steps[0], Name) else ""
 
 
 def _encodable(values: Sequence[object]) -> bool:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 
+from hirules.model.path import Name
+from hirules.model.reading import ByKeyword
 from hirules.model.request import Request
 from hirules.policy.ast import All, Any, Check, Condition, Flag, ListOperand, Nested, Not, Operands, Rule, Test, Value
 from hirules.policy.conditions import holds
@@ -47,7 +49,7 @@ def fused(condition: Condition, operators: Mapping[str, Operator]) -> Fused:
     """A closure that tells the truth of ``condition``."""
     match condition:
         case Test():
-            return _remembering(condition, operators) or _reference(condition, operators)
+            return _remembering(condition, operators) or _of_element(condition, operators) or _reference(condition, operators)
         case Not(inner):
             return _negation(fused(inner, operators))
         case All(conditions):
@@ -119,6 +121,35 @@ def _remembering(test: Test, operators: Mapping[str, Operator]) -> Fused | None:
             memo[raw] = truth
             return truth
         return holds(test, view, operators).truth
+
+    return closure
+
+
+def _of_element(test: Test, operators: Mapping[str, Operator]) -> Fused | None:
+    """As :func:`_remembering`, for an element of a data set from the wire; ``None`` where the path is no keyword alone."""
+    path = test.path
+    if path.root != "instance" or path.original or len(path.elements) != 1 or not all(_static(check) for check in test.checks):
+        return None
+    step = path.elements[0]
+    if not isinstance(step, Name):
+        return None
+    name = step.name
+    memo: dict[str, Truth] = {}
+
+    def closure(request: Request, view: View) -> Truth:
+        instance = view.request.instance
+        # under one key only: no other spelling has a value to be read beside it
+        raw = instance.get(name) if isinstance(instance, ByKeyword) and view.place is None else None
+        if type(raw) is not str or not raw:
+            return holds(test, view, operators).truth
+        known = memo.get(raw, _UNSEEN)
+        if known is not _UNSEEN:
+            return known  # type: ignore[return-value]
+        truth = holds(test, view, operators).truth
+        if len(memo) >= _REMEMBERED:
+            memo.clear()
+        memo[raw] = truth
+        return truth
 
     return closure
 
