@@ -28,6 +28,9 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     cached: bool = False
     error: str | None = None
 
+    def __repr__(self) -> str:
+        return f"Answer({self.source!r}, {len(self.needed)} needed, error={self.error!r})"
+
 
 class _Flight:
     """A look-up that is under way: equal ones wait for it."""

@@ -79,6 +79,9 @@ class Entry(msgspec.Struct, frozen=True):
         """``Level.Keyword``, and ``Level.Sequence[*].Keyword`` for what its items hold."""
         yield from _paths(f"{self.place.level}.{self.name}", self.value)
 
+    def __repr__(self) -> str:
+        return f"Entry({self.place.level}.{self.name})"
+
 
 class Document(msgspec.Struct, frozen=True):
     """A document that was accepted. ``tree`` is its JSON; whoever changes it copies it first."""
@@ -87,6 +90,9 @@ class Document(msgspec.Struct, frozen=True):
     entries: tuple[Entry, ...]
     places: tuple[Place, ...]
     removed_instances: tuple[Place, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Document({len(self.entries)} entries)"
 
 
 def read_document(blob: bytes, removes: bool) -> Document:

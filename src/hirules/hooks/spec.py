@@ -34,6 +34,9 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     context: Fields = EMPTY
     resource: Entities | None = None
 
+    def __repr__(self) -> str:
+        return f"Facts({len(self.context)} of the context)"
+
 
 @hookspec
 def hirules_actions() -> Sequence[Action]:  # type: ignore[empty-body]

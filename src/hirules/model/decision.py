@@ -46,6 +46,9 @@ class Note(msgspec.Struct, frozen=True):
     note: str = ""
     include: Fields = EMPTY
 
+    def __repr__(self) -> str:
+        return f"Note({self.source!r}, {self.severity})"
+
 
 class ShadowResult(msgspec.Struct, frozen=True):
     """What a rule in ``shadow`` would have done: its effect had it been in mode ``enforce``."""
@@ -55,6 +58,9 @@ class ShadowResult(msgspec.Struct, frozen=True):
     outcome: str
     """``allow``, ``deny``, ``rewrite``, ``audit``, ``conflict`` or ``unknown``."""
     edits: Fields = EMPTY
+
+    def __repr__(self) -> str:
+        return f"ShadowResult({self.rule!r}, {self.outcome})"
 
 
 class ExceptionUse(msgspec.Struct, frozen=True):

@@ -26,6 +26,9 @@ class Entity(msgspec.Struct, frozen=True):
     count: object = _NOT_GIVEN
     instance_count: object = _NOT_GIVEN
 
+    def __repr__(self) -> str:
+        return f"Entity({len(self.fields)} fields)"
+
 
 UNKNOWN_ENTITY = Entity(missing=_NOT_GIVEN)
 NO_ENTITY = Entity(missing=None, count=None, instance_count=None)

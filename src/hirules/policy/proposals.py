@@ -35,6 +35,9 @@ class Proposal(msgspec.Struct, frozen=True):
     path: Path
     attribute: Attribute
 
+    def __repr__(self) -> str:
+        return f"Proposal({self.source!r}, {self.kind.name} {self.path.text})"
+
 
 class Change(msgspec.Struct, frozen=True):
     """What will be at a place: ``value`` is the raw value, or ``ABSENT_VALUE``. ``removed``: subtrees that go, of a data set."""
@@ -44,6 +47,9 @@ class Change(msgspec.Struct, frozen=True):
     changed: bool
     selects: bool = False
     removed: tuple[Place, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Change({self.place!r}, changed={self.changed})"
 
 
 def propose(source: str, edit: Edit, kind: EditKind, view: View) -> Iterator[Proposal]:

@@ -40,6 +40,9 @@ class Place(msgspec.Struct, frozen=True):
     elements: tuple[Step, ...]
     in_identifier: bool = False
 
+    def __repr__(self) -> str:
+        return f"Place({self.root!r}, {len(self.elements)} steps)"
+
 
 class View(msgspec.Struct, frozen=True):
     """What a rule looks at: the request, as it came or effective, and one entity that it reaches.

@@ -29,6 +29,9 @@ class Denial(msgspec.Struct, frozen=True):
     no_match: bool = False
     offending: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        return f"Denial({self.source!r}, status={self.status!r})"
+
 
 def denial_of_rule(rule: Rule, view: View, action: Action) -> Denial:
     """What a deny rule says about what ``view`` shows."""

@@ -58,6 +58,9 @@ class Rewriting(msgspec.Struct, frozen=True):
     proposals: tuple[Proposal, ...] = ()
     matches: tuple[Match, ...] = ()
 
+    def __repr__(self) -> str:
+        return f"Rewriting({self.effective!r}, refused={sorted(self.refused)})"
+
 
 def rewrite(setting: Setting, request: Request, entities: Sequence[Entity], verdicts: Sequence[Verdict]) -> Rewriting:
     """The effective request, or why there is none."""

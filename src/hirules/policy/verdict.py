@@ -34,3 +34,6 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     offending: tuple[str, ...] = ()
     edits: Mapping[str, tuple[str, object]] = NO_EDITS
     note: str = ""
+
+    def __repr__(self) -> str:
+        return f"Verdict({self.effect!r}, source={self.source!r})"
