@@ -12,7 +12,7 @@ from hirules.dimse.identifier import read, write
 from hirules.model.dataset import dataset_of
 from tests.dimse.leaving import decoded
 from tests.dimse.test_leaving import Driven, cut, image, messages, stored
-from tests.dimse.wire import CT, FIND, GET, IDENTIFIER, IMPLICIT, ON, command, find, get, message, reply
+from tests.dimse.wire import CT, FIND, GET, IDENTIFIER, IMPLICIT, ON, VERIFICATION, command, find, get, message, reply
 
 RULES = """
   - {id: allow, on: [c-find, c-get], when: {subject.ae_title: CLIENT}, allow: {}}
@@ -193,6 +193,13 @@ def test_without_a_failure_there_is_no_identifier() -> None:
     assert (told.has_data_set, listed) == (False, None)
 
 
+def test_a_response_to_an_echo_brings_nothing() -> None:
+    driven = Driven(RULES)
+    driven.client(message(ON[VERIFICATION], command(0x30)))
+    left = driven.upstream(message(ON[VERIFICATION], reply(0x30, data=True), VIP_MATCH))
+    assert [(one.values["Status"], data) for one, data in messages(left)] == [(0, None)]
+
+
 def test_instances_outside_of_a_retrieve_stay() -> None:
     driven = Driven(RULES)
     assert driven.upstream(stored(write(image(), IMPLICIT))) == b""
@@ -263,3 +270,19 @@ def test_what_follows_the_pixels_of_a_large_one_does_not_arrive(size: int) -> No
         assert first[1] == data
         assert second[1] is not None
         assert not driven.aborted
+
+
+# -- what a zero length says ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("level", "leaves_there"), [("STUDY", True), ("SERIES", False), ("IMAGE", False)])
+def test_a_patient_that_an_archive_leaves_empty_below_its_level_is_unknown(level: str, leaves_there: bool) -> None:
+    """PS3.4 §C.4.1.3.1.1: of the levels above, an archive need not answer but the unique keys."""
+    keys = {"STUDY": {}, "SERIES": {"SeriesInstanceUID": ""}, "IMAGE": {"SeriesInstanceUID": "1.2.4", "SOPInstanceUID": ""}}[level]
+    asked = {"QueryRetrieveLevel": level, "StudyInstanceUID": "1.2.3", **keys}
+    for more in ({}, {"PatientID": "", "PatientBirthDate": ""}):
+        driven = Driven(RULES)
+        driven.client(find(identifier=write(dataset_of({**asked, **more}), IMPLICIT)))
+        match = write(dataset_of({**asked, "SeriesInstanceUID": "1.2.4", "PatientID": ""}), IMPLICIT)
+        left = driven.upstream(message(ON[FIND], reply(0x20, status=0xFF00, data=True), match))
+        assert bool(left) == leaves_there

@@ -6,6 +6,7 @@ import socket
 import struct
 import threading
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from hirules.dimse.association import Association, decode_request
 from hirules.dimse.identifier import read, write
@@ -132,7 +133,7 @@ class Hostile:
         peer.send(context, CommandField=0x8020, MessageIDBeingRespondedTo=number, Status=0)
 
     def _final(self, peer: Peer, context: int, command: Command) -> None:
-        counts = {
+        counts: dict[str, Any] = {
             "NumberOfCompletedSuboperations": self.answers.count(0),
             "NumberOfFailedSuboperations": len(self.answers) - self.answers.count(0),
             "NumberOfWarningSuboperations": 0,

@@ -6,7 +6,7 @@ import json
 import shutil
 import sys
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -42,12 +42,13 @@ def padded(text: str) -> bytes:
 
 
 HIS, VIPS = explicit(PATIENT_ID, "LO", padded(PATIENT)), explicit(PATIENT_ID, "LO", padded(VIP))
-MAY = {
+Make = Callable[[str], bytes]
+MAY: dict[str, Make] = {
     "plain": lambda uid: data(uid, HIS, BORN),
     "large": lambda uid: data(uid, HIS, BORN, pixels=100_000),
     "padded": lambda uid: data(uid, HIS, BORN) + explicit(0xFFFCFFFC, "OB", bytes(20)),
 }
-MAY_NOT = {
+MAY_NOT: dict[str, Make] = {
     "a VIP's": lambda uid: data(uid, VIPS),
     "a VIP's after a NUL": lambda uid: data(uid, explicit(PATIENT_ID, "LO", VIP.encode() + b"\0X")),
     "a VIP's with a tab": lambda uid: data(uid, explicit(PATIENT_ID, "LO", b"\t" + VIP.encode() + b" ")),

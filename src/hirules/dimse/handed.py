@@ -22,6 +22,7 @@ from pydicom.dataset import Dataset
 from hirules.dimse.conversation import PENDING
 from hirules.dimse.identifier import read, write
 from hirules.dimse.ledger import SOME_FAILED, UNABLE_TO_SEND, WITHHELD
+from hirules.dimse.lookup_query import kept_in
 from hirules.dimse.release import MatchView, disclosure, edited
 from hirules.dimse.ruling import NO_SUCH_OBJECT_INSTANCE, SUCCESS, place_of
 from hirules.dimse.translate import same
@@ -161,7 +162,7 @@ class Handed:
         return changed
 
     def _view(self, dataset: Dataset) -> DatasetView:
-        return MatchView(dataset, frozenset()) if self.action == "c-find" else DatasetView(dataset)
+        return MatchView(dataset, kept_in(self._decision.effective, ())) if self.action == "c-find" else DatasetView(dataset)
 
     def _stripped(self, leaving: Dataset, dataset: Dataset) -> Dataset:
         if not any(tag in leaving for tag in self._strip):

@@ -7,14 +7,19 @@ the final response of a retrieve ─▶ honest   ─▶ with the counts of what 
 
 from __future__ import annotations
 
+from typing import Final
+
 from hirules.dimse.conversation import PENDING, Conversation, Outstanding
 from hirules.dimse.inspection import Inspection
-from hirules.dimse.message import C_FIND_RQ, N_GET_RQ, Command
+from hirules.dimse.message import C_ECHO_RQ, C_FIND_RQ, C_STORE_RQ, N_DELETE_RQ, N_GET_RQ, Command
 from hirules.dimse.outbox import Asking, Outbox, Outputs
 from hirules.dimse.outputs import Completed, Dropped, Judge, Judged
 from hirules.dimse.pdu import HEADERS, LAST, P_DATA_TF, fragment_pdus
 from hirules.dimse.response import refused_response, response, without_data_set
 from hirules.model.status import NOT_AUTHORIZED
+
+_WITHOUT: Final = frozenset({C_ECHO_RQ, C_STORE_RQ, N_DELETE_RQ})
+"""PS3.7 §9.3.1.2, §9.3.5.2, §10.3.6.2: their responses have no data set."""
 
 
 def judged(out: Outbox, judge: Judge) -> Asking[Judged]:
@@ -82,8 +87,11 @@ def holds(conversation: Conversation, command: Command, request: Outstanding) ->
 def would_leave_undecided(conversation: Conversation, request: Outstanding) -> bool:
     """Whether a data set that is not held must not pass.
 
-    A final response to a C-FIND, and a pending one to a retrieve, has none (PS3.7 §9.1.2.1, §9.1.3.1), so that no rule would look at one that comes.
+    A final response to a C-FIND, and a pending one to a retrieve, has none (PS3.7 §9.1.2.1, §9.1.3.1), so that no rule would look at one that comes;
+    nor has any to the services of ``_WITHOUT``.
     """
+    if request.field in _WITHOUT:
+        return True
     if request.ledger is not None:
         return conversation.disclosed("release", request).applies
     return request.field == C_FIND_RQ and (bool(request.added) or conversation.disclosed("answer", request).applies)

@@ -14,13 +14,14 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Collection, Iterable, Mapping
+from functools import lru_cache
 
 import msgspec
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.uid import ImplicitVRLittleEndian
 
 from hirules.dimse.identifier import CHARACTER_SET, UNDEFINED, IdentifierError, read, write
-from hirules.dimse.retrieve import RETRIEVES, UNIQUE_KEYS
+from hirules.dimse.retrieve import QUERIES, RETRIEVES, UNIQUE_KEYS
 from hirules.facts import LookupFailed
 from hirules.model.dataset import BINARY, DatasetView, dataset_of, keyword_of
 from hirules.model.levels import level_of as level_of_attribute
@@ -131,6 +132,23 @@ def level_of(keyword: str, entity: str, *, patient_root: bool) -> str:
     if keyword == "SOPInstanceUID":
         level = "IMAGE"
     return "STUDY" if level == "PATIENT" and not patient_root else level
+
+
+@lru_cache(maxsize=64)
+def kept_at(sop_class: str, level: str) -> frozenset[str]:
+    """The keys that every archive must keep, of a query's own level: it need not answer those of other levels (PS3.4 §C.4.1.3.1.1)."""
+    model = QUERIES.get(sop_class)
+    if model is None or level not in model.levels:
+        return ALWAYS_KEPT
+    root = model.levels[0] == "PATIENT"
+    return frozenset(name for name in ALWAYS_KEPT if level_of(name, level, patient_root=root) == level)
+
+
+def kept_in(request: Request, optional: Collection[str]) -> frozenset[str]:
+    """The keys whose zero length in a match of the C-FIND ``request`` says that they are absent: ``optional`` ones that the archive keeps, too."""
+    identifier = request.request.get("Identifier")
+    level = identifier.get("QueryRetrieveLevel") if isinstance(identifier, Mapping) else None
+    return kept_at(str(request.request.get("AffectedSOPClassUID")), str(level)).union(optional)
 
 
 def identifier(level: str, keys: Mapping[str, object], wanted: Collection[str]) -> bytes:

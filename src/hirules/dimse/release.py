@@ -26,7 +26,6 @@ from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRL
 from hirules.dimse import flat
 from hirules.dimse.elements import DEFLATED, Element, Malformed, Scan, deflated, inflated, scanned, spliced
 from hirules.dimse.identifier import CHARACTER_SET, write
-from hirules.dimse.lookup_query import ALWAYS_KEPT
 from hirules.dimse.translate import same
 from hirules.model.dataset import DatasetView, dataset_of, element_names, element_of, keyword_of, tag_of, value_at
 from hirules.model.decision import Decision
@@ -65,14 +64,14 @@ class MatchView(DatasetView):
 
     def __getitem__(self, key: str) -> object:
         value = super().__getitem__(key)
-        return _MAY_NOT_BE_KEPT if value == "" and key not in ALWAYS_KEPT and key not in self._kept else value
+        return _MAY_NOT_BE_KEPT if value == "" and key not in self._kept else value
 
 
 class HeldView(ByKeyword):
     """A data set that is held, as the mapping that rules read: an element is decoded when it is read, once, and alone where it can be.
 
     ``header``  it ends before the pixels: what is behind them is unknown
-    ``kept``    of a C-FIND match: the optional keys whose zero length says that they are absent; ``None``: every one's does
+    ``kept``    of a C-FIND match: the keys whose zero length says that they are absent; ``None``: every one's does
     """
 
     def __init__(self, came: Held, *, header: bool = False, kept: Collection[str] | None = None) -> None:
@@ -93,7 +92,7 @@ class HeldView(ByKeyword):
                 return _NOT_WAITED_FOR
             raise KeyError(key)
         value = self._value(key, tag)
-        if value == "" and self._kept is not None and key not in ALWAYS_KEPT and key not in self._kept:
+        if value == "" and self._kept is not None and key not in self._kept:
             value = _MAY_NOT_BE_KEPT
         self._read[key] = value
         return value

@@ -16,6 +16,7 @@ from hirules.dimse.association import Association
 from hirules.dimse.destinations import Destinations, NotRouted
 from hirules.dimse.disclosing import asking_more
 from hirules.dimse.elements import Malformed
+from hirules.dimse.lookup_query import kept_in
 from hirules.dimse.message import C_FIND_RQ, C_GET_RQ, C_MOVE_RQ, C_STORE_RQ, N_GET_RQ, Command
 from hirules.dimse.options import Options
 from hirules.dimse.outputs import Completed, Judge, Judged, Message, Refused, Ruling
@@ -137,7 +138,8 @@ class Desk:
     def _judge(self, judge: Judge) -> Judged:
         try:
             came = self._came(judge)
-            view = HeldView(came, header=judge.header, kept=self._options.lookup_kept if judge.action == "answer" else None)
+            kept = kept_in(judge.decision.effective, self._options.lookup_kept) if judge.action == "answer" else None
+            view = HeldView(came, header=judge.header, kept=kept)
             if judge.command.field == C_STORE_RQ and any(view.get(name) != judge.command.values.get(f"Affected{name}") for name in _OF_BOTH):
                 raise Malformed("it is of another instance or class than its command")
         except Malformed as error:
