@@ -10,7 +10,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from hirules.dimse.identifier import read, write
 from hirules.model.dataset import dataset_of
-from tests.dimse.leaving import decoded
+from tests.dimse.leaving import decoded, gate_of
 from tests.dimse.test_leaving import Driven, cut, image, messages, stored
 from tests.dimse.wire import CT, FIND, GET, IDENTIFIER, IMPLICIT, ON, VERIFICATION, command, find, get, message, reply
 
@@ -286,3 +286,51 @@ def test_a_patient_that_an_archive_leaves_empty_below_its_level_is_unknown(level
         match = write(dataset_of({**asked, "SeriesInstanceUID": "1.2.4", "PatientID": ""}), IMPLICIT)
         left = driven.upstream(message(ON[FIND], reply(0x20, status=0xFF00, data=True), match))
         assert bool(left) == leaves_there
+
+
+# -- policies that change while something is under way --------------------------------------------
+
+ALLOW = "  - {id: allow, on: [c-find, c-get], when: {subject.ae_title: CLIENT}, allow: {}}\n"
+
+
+def put_in_force(driven: Driven, rules: str) -> None:
+    driven.gate.swap(driven.gate.edition(gate_of(rules).policies))
+
+
+def test_each_instance_is_decided_by_the_newest_set() -> None:
+    driven = Driven(ALLOW)
+    driven.client(get())
+    first, second, third = (stored(write(image("VIP", number), IMPLICIT), number, number) for number in (1, 2, 3))
+    assert driven.upstream(first) == first
+    put_in_force(driven, RULES)
+    assert driven.upstream(second) == b""
+    put_in_force(driven, ALLOW)
+    assert driven.upstream(third) == third
+
+
+def test_an_instance_that_is_on_its_way_when_rules_begin_to_read_all_of_it_stays() -> None:
+    driven = Driven(RULES)
+    driven.client(get())
+    stream = stored(write(image(), IMPLICIT))
+    left = driven.upstream(stream[:200])
+    put_in_force(driven, RULES + "  - {id: private, on: release, when: {instance.private: {exists: true}}, deny: {}}\n")
+    assert left + driven.upstream(stream[200:]) == b""
+
+
+def test_matches_of_a_query_that_did_not_ask_for_what_new_rules_read_stay() -> None:
+    driven = Driven(ALLOW)
+    driven.client(find())
+    match = message(ON[FIND], reply(0x20, status=0xFF00, data=True), write(dataset_of({"QueryRetrieveLevel": "STUDY", "StudyInstanceUID": "1.2.3"}), IMPLICIT))
+    assert driven.upstream(match) == match
+    put_in_force(driven, RULES)
+    assert driven.upstream(match) == b""
+
+
+def test_what_former_rules_asked_for_is_taken_out_all_the_same() -> None:
+    driven = Driven(RULES)
+    driven.client(find())
+    put_in_force(driven, ALLOW)
+    data = write(dataset_of({"QueryRetrieveLevel": "STUDY", "StudyInstanceUID": "1.2.3", "PatientID": "P1", "PatientBirthDate": "19700102"}), IMPLICIT)
+    ((_, left),) = messages(driven.upstream(message(ON[FIND], reply(0x20, status=0xFF00, data=True), data)))
+    assert left is not None
+    assert [element.keyword for element in read(left, IMPLICIT)] == ["QueryRetrieveLevel", "StudyInstanceUID"]
