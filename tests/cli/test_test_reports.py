@@ -105,13 +105,15 @@ def test_mistakes_are_annotated(tmp_path: Path, capsys: pytest.CaptureFixture[st
 
 
 def test_what_a_terminal_would_act_on_is_not_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "x.json").write_text('{"00100020": {"vr": "LO", "Value": ["P\\u001b[31m1"]}}', encoding="utf-8")
+    (tmp_path / "x.json").write_text('{"001021B0": {"vr": "LT", "Value": ["P\\u001b[31m1"]}}', encoding="utf-8")
     text = """hirules-test: 1
 now: 2026-03-02T10:00:00+01:00
 tests:
   - {name: t, on: c-find, subject: {ae_title: WARD_1}, request: {Identifier: {file: x.json}}, expect: {decision: allow, by: [], notes: [p/vip]}}
 """
-    assert main(["test", str(write(tmp_path, text))]) == 1
+    policy = write(tmp_path, text) / "p.yaml"
+    policy.write_text(policy.read_text(encoding="utf-8").replace("PatientID", "AdditionalPatientHistory"), encoding="utf-8")
+    assert main(["test", str(tmp_path)]) == 1
     out = capsys.readouterr().out
     assert "\x1b" not in out
     assert "it saw `P\N{REPLACEMENT CHARACTER}[31m1`" in out

@@ -6,7 +6,7 @@ What decided comes first, then what would have with one thing different, then wh
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -160,8 +160,8 @@ def _why(entry: RuleTrace) -> str:
     return f": {entry.why}" if entry.why else ""
 
 
-def seen(test: TestTrace, values: bool) -> str:
-    """What a test saw, patient data only where ``values``."""
+def seen(test: TestTrace, values: bool, spell: Callable[[object], str] | None = None) -> str:
+    """What a test saw, patient data only where ``values``; each by ``spell``, else by :func:`spelled`."""
     reading = test.seen
     if reading.unknown is not None and not reading.values:
         return f"nothing that is known: {reading.unknown}"
@@ -171,7 +171,7 @@ def seen(test: TestTrace, values: bool) -> str:
         return "a zero-length value" if reading.present else "no value"
     if test.patient_data and not values:
         return "1 value" if len(reading.values) == 1 else f"{len(reading.values)} values"
-    return ", ".join(spelled(value) for value in reading.values)
+    return ", ".join(map(spell or spelled, reading.values))
 
 
 def spelled(value: object) -> str:

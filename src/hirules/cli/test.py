@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import gc
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from pathlib import Path
 from time import perf_counter
@@ -18,7 +16,7 @@ from hirules.assemble.suites import Tested, read_tests
 from hirules.cli.junit import junit
 from hirules.cli.options import add_plugins, settings_of
 from hirules.cli.test_reports import FORMATS, Ran, Report, report
-from hirules.policy.load import TEST_SUFFIX
+from hirules.policy.load import TEST_SUFFIX, collector_paused
 from hirules.settings import Settings
 
 PASSED, FAILED, USAGE, BELOW = 0, 1, 2, 3
@@ -47,7 +45,8 @@ def run(arguments: argparse.Namespace) -> int:
     settings = settings_of(arguments)
     # its warnings about malformed values quote them, and a captured file may be a patient's
     pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
-    with _collector_paused():
+    # requests and decisions are trees without cycles, and thousands of them are kept: looking for cycles among them takes a third of the time
+    with collector_paused():
         reports = [_run(tested, arguments.only, coverage) for tested in _sets(list(map(Path, arguments.paths)), settings)]
     if arguments.only and not any(one.ran or one.findings for one in reports):
         return _usage(f"no test has a name like `{arguments.only}`")
@@ -59,18 +58,6 @@ def run(arguments: argparse.Namespace) -> int:
     if any(one.failed for one in reports):
         return FAILED
     return BELOW if arguments.fail_under is not None and any(one.is_below(arguments.fail_under) for one in reports) else PASSED
-
-
-@contextmanager
-def _collector_paused() -> Iterator[None]:
-    """Requests and decisions are trees without cycles, and thousands of them are kept: looking for cycles among them takes a third of the time."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def _usage(message: str) -> int:

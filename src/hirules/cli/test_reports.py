@@ -10,6 +10,7 @@ import msgspec
 
 from hirules.cli.answers import decision_json, text
 from hirules.cli.reports import escaped
+from hirules.cli.sentences import seen
 from hirules.policy.ast import PolicySet, Position, Rule
 from hirules.policy.coverage import ConditionCoverage, CoverageReport, OwnerCoverage
 from hirules.policy.findings import Finding, printable, render
@@ -163,18 +164,11 @@ _TRUTH = {True: "holds", False: "does not hold", None: "is unknown"}
 
 def sentence(test: TestTrace) -> str:
     """One condition, whether it held, and the value that it saw."""
-    return f"{test.part} {test.path}: {', '.join(test.operators)} {_TRUTH[test.truth]}; it saw {_seen(test)}"
+    return f"{test.part} {test.path}: {', '.join(test.operators)} {_TRUTH[test.truth]}; it saw {seen(test, values=True, spell=_quoted)}"
 
 
-def _seen(test: TestTrace) -> str:
-    seen = test.seen
-    if seen.unknown is not None and not seen.values:
-        return f"nothing that is known: {seen.unknown}"
-    if seen.everything:
-        return "everything (the attribute is absent)"
-    if not seen.values:
-        return "a zero-length value" if seen.present else "no value"
-    return ", ".join(f"`{value_text(value)}`" for value in seen.values)
+def _quoted(value: object) -> str:
+    return f"`{value_text(value)}`"
 
 
 # Coverage.
@@ -200,8 +194,8 @@ def _coverage(one: Report, coverage: CoverageReport) -> Iterator[str]:
 def _row(owner: OwnerCoverage) -> tuple[str, ...]:
     mode = f", in {owner.mode}" if owner.mode != "enforce" else ""
     unmatched = "-" if owner.unmatched is None else _yes(owner.unmatched)
-    seen, of = sum(each.true + each.false for each in owner.conditions), 2 * len(owner.conditions)
-    return (owner.id, owner.kind + mode, _yes(owner.matched), unmatched, f"{seen} of {of}" if of else "-")
+    points, of = sum(each.true + each.false for each in owner.conditions), 2 * len(owner.conditions)
+    return (owner.id, owner.kind + mode, _yes(owner.matched), unmatched, f"{points} of {of}" if of else "-")
 
 
 def _yes(value: bool) -> str:
@@ -211,8 +205,8 @@ def _yes(value: bool) -> str:
 def missing_points(coverage: CoverageReport) -> Iterator[tuple[Position, str]]:
     """Where something was not seen, and what."""
     for owner in coverage.owners:
-        for what, condition, seen in owner.points():
-            if not seen:
+        for what, condition, is_seen in owner.points():
+            if not is_seen:
                 yield (owner.position if condition is None else condition.position), _point(owner, what, condition)
 
 
