@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from hirules.cli import main
+from tests.cli.conftest import POLICY
 
 
 def test_a_clean_set(policies: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -135,3 +136,12 @@ def test_a_set_with_errors_is_not_linted(policies: Path, capsys: pytest.CaptureF
     shown = capsys.readouterr().out
     assert "error[unknown-action]" in shown
     assert "shadowed" not in shown
+
+
+def test_a_folder_of_several_sets_is_each_of_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, text in (("a", POLICY), ("b", POLICY.replace("rules", "rulse"))):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "set.yaml").write_text("hirules-set: 1\n", encoding="utf-8")
+        (tmp_path / name / "p.yaml").write_text(text, encoding="utf-8")
+    assert main(["check", "--format", "json", str(tmp_path)]) == 1
+    assert {found["file"] for found in json.loads(capsys.readouterr().out)["findings"]} == {str(tmp_path / "b" / "p.yaml")}

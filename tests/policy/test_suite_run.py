@@ -83,3 +83,14 @@ def test_each_entity_is_decided() -> None:
     moved = "on: c-move\nsubject: {ae_title: PACS_MAIN}\nrequest: {MoveDestination: PACS_DR}"
     result = run(f"{moved}\nresource: {entities}\nexpect: {{decision: allow, notes: []}}")
     assert [(entry.entity, entry.outcome) for entry in result.reasons if entry.rule == "p/vip"] == [(1, "matched")]
+
+
+def test_a_rule_that_saw_a_sequence_is_told_once() -> None:
+    """Items are mappings, which have no hash."""
+    rule = "{id: dates, on: release, when: {instance.DeidentificationMethodCodeSequence: {item: {CodeValue: '113106'}}}, deny: {}}"
+    of = policies(f"hirules: 1\npolicy: p\nrules:\n  - {rule}\n")
+    result = run(
+        "on: release\nrequest: {action: c-get}\ninstance: {DeidentificationMethodCodeSequence: [{CodeValue: '113106'}]}\nexpect: {decision: allow}", of
+    )
+    assert not result.passed
+    assert told(result) == ["p/dates matched: instance.DeidentificationMethodCodeSequence"]
