@@ -6,13 +6,15 @@ import struct
 from typing import Any
 
 import pytest
+from pydicom import config
 from pydicom.uid import ExplicitVRLittleEndian
 
 from hirules.dimse.identifier import read, write
+from hirules.dimse.server import Gateway
 from hirules.model.dataset import dataset_of
 from tests.dimse.leaving import decoded, gate_of
 from tests.dimse.test_leaving import Driven, cut, image, messages, stored
-from tests.dimse.wire import CT, FIND, GET, IDENTIFIER, IMPLICIT, ON, VERIFICATION, command, find, get, message, reply
+from tests.dimse.wire import CT, FIND, GET, IDENTIFIER, IMPLICIT, ON, OPTIONS, VERIFICATION, command, find, get, message, reply
 
 RULES = """
   - {id: allow, on: [c-find, c-get], when: {subject.ae_title: CLIENT}, allow: {}}
@@ -334,3 +336,17 @@ def test_what_former_rules_asked_for_is_taken_out_all_the_same() -> None:
     ((_, left),) = messages(driven.upstream(message(ON[FIND], reply(0x20, status=0xFF00, data=True), data)))
     assert left is not None
     assert [element.keyword for element in read(left, IMPLICIT)] == ["QueryRetrieveLevel", "StudyInstanceUID"]
+
+
+# -- what a library would say of it ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", [config.WARN, config.IGNORE, config.RAISE])
+def test_no_warning_quotes_a_value(monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder, caplog: pytest.LogCaptureFixture, mode: int) -> None:
+    monkeypatch.setattr(config.settings, "reading_validation_mode", mode)
+    Gateway(gate_of(RULES), OPTIONS)
+    assert not leaves(in_explicit(explicit(PATIENT_ID, "IS", b"VIP ")), EXPLICIT)
+    leaves(in_explicit(explicit(PATIENT_ID, "IS", b"SECRET")), EXPLICIT)
+    assert not leaves(in_explicit(explicit(PATIENT_ID, "LO", b"SECRET\t"), explicit(0x00100030, "DA", b"SECRET")), EXPLICIT)
+    said = [str(warning.message) for warning in recwarn] + [record.getMessage() for record in caplog.records]
+    assert not [text for text in said if "SECRET" in text]

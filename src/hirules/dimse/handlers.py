@@ -25,6 +25,7 @@ from pynetdicom import evt
 from hirules.dimse import pynetdicom_seam
 from hirules.dimse.asking import SubjectOf, not_enforceable
 from hirules.dimse.guarded import EVENTS, HANDLERS, Choices, Guarded, LookupFor, NotDecided
+from hirules.dimse.release import quote_no_values
 from hirules.gate import Gate
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ def guard(
     if any(isinstance(item[1], _Opened) for item in given):
         raise ValueError("the handlers are guarded already")
     pynetdicom_seam.log_no_identifiers()
+    quote_no_values()
     choices = Choices(lookup, subject, strict_identifier, strict_status, preserve_ae_title_case)
     # the first to hear of a connection: what another handler raises there would end the notification
     guarded: list[Any] = [(evt.EVT_CONN_OPEN, _Opened(gate, choices))]

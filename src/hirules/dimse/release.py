@@ -17,6 +17,7 @@ from io import BytesIO
 from operator import itemgetter
 
 import msgspec
+from pydicom.config import IGNORE, WARN, settings
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
@@ -40,6 +41,12 @@ _FIRST_BEHIND = 0x7FE00000
 _tag_of_element = itemgetter(0)
 _LIKE_A_VR = 0x4141
 """From here on the two lower bytes of a length can be letters, as those of a value representation are."""
+
+
+def quote_no_values() -> None:
+    """pydicom warns about malformed values and quotes them, for the whole process: they would be patients'. Where it raises it may go on to do so."""
+    if settings.reading_validation_mode == WARN:
+        settings.reading_validation_mode = IGNORE
 
 
 def disclosure(action: str, decision: Decision, asked: Request, instance: Fields) -> Request:

@@ -14,6 +14,7 @@ from hirules.dimse.destinations import Destinations
 from hirules.dimse.moves import Moves
 from hirules.dimse.options import Options
 from hirules.dimse.pending import Pulse
+from hirules.dimse.release import quote_no_values
 from hirules.dimse.ruling import Gate, LookupOf
 from hirules.dimse.session import LIMIT_EXCEEDED, Session
 from hirules.dimse.tally import Tally
@@ -36,6 +37,7 @@ class Gateway:
     """
 
     def __init__(self, gate: Gate, options: Options, lookup_of: LookupOf | None = None, access: Access = Access()) -> None:  # noqa: B008 - frozen
+        quote_no_values()
         self._gate = gate
         self._access = access
         self.tally = Tally()
