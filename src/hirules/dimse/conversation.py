@@ -42,7 +42,8 @@ CANCELLABLE: Final = frozenset({C_FIND_RQ, C_GET_RQ, C_MOVE_RQ})
 DUPLICATE_INVOCATION: Final = 0x0210
 _OUT_OF_RESOURCES: Final[Mapping[int, int]] = {C_FIND_RQ: 0xA700, C_GET_RQ: 0xA702, C_MOVE_RQ: 0xA702}
 _RESOURCE_LIMITATION: Final = 0x0213
-_COUNTS: Final = tuple(f"NumberOf{kind}Suboperations" for kind in ("Completed", "Failed", "Warning"))
+COUNTS: Final = tuple(f"NumberOf{kind}Suboperations" for kind in ("Completed", "Failed", "Warning"))
+"""Of the final response to a retrieve, for its outcome (PS3.7 §9.1.3.1, §9.1.4.1)."""
 
 
 class Mistake(msgspec.Struct, frozen=True):
@@ -104,12 +105,6 @@ class Outstanding(msgspec.Struct):
 def too_large(command: Command) -> Mistake:
     """The refusal of a data set above its limit."""
     return Mistake(_OUT_OF_RESOURCES.get(command.field, _RESOURCE_LIMITATION), "the data set is above the limit")
-
-
-def _number(command: Command) -> int:
-    number = command.values["MessageID"]
-    assert isinstance(number, int)
-    return number
 
 
 def stored(command: Command) -> int:
@@ -197,8 +192,7 @@ class Conversation:
 
     def register(self, command: Command, context: int, decision: Decision | None) -> None:
         """``command`` is about to be forwarded."""
-        number = command.values["MessageID"]
-        assert isinstance(number, int)
+        number = command.number
         ledger = Ledger() if command.field in (C_GET_RQ, C_MOVE_RQ) else None
         self.sent[number] = Outstanding(command.field, context, decision, counts={}, ledger=ledger)
         if ledger is not None and self.retrieves is not None:
@@ -206,17 +200,15 @@ class Conversation:
 
     def routed(self, command: Command, move: Move | None, told: Mapping[str, object]) -> None:
         """The C-MOVE that was registered takes a way of its own."""
-        number = command.values["MessageID"]
-        assert isinstance(number, int)
-        request = self.sent[number]
+        request = self.sent[command.number]
         request.move, request.told = move, told
         if move is not None:
             move.request = request
-            self.numbers[move.number] = number
+            self.numbers[move.number] = command.number
 
     def noted(self, command: Command, ruling: Ruling) -> None:
         """What the ruling says of what the request, which was registered, will bring."""
-        request = self.sent[_number(command)]
+        request = self.sent[command.number]
         request.asked, request.added = ruling.asked, ruling.added
 
     def brings(self, request: Outstanding) -> str:
@@ -234,7 +226,7 @@ class Conversation:
 
     def released(self, command: Command, decision: Decision | None) -> None:
         """The instance of the C-STORE, which was registered, leaves by this decision."""
-        self.sent[_number(command)].release = decision
+        self.sent[command.number].release = decision
 
     def withhold(self, request: Outstanding, command: Command, *, hidden: bool) -> None:
         """The instance of ``command`` does not leave; its sender is told that it did."""
@@ -284,10 +276,10 @@ class Conversation:
         if status in PENDING and request.field in CANCELLABLE:
             request.matches += 1
             if request.field != C_FIND_RQ:
-                request.progress = {name: value for name in ("NumberOfRemainingSuboperations", *_COUNTS) if isinstance(value := values.get(name), int)}
+                request.progress = {name: value for name in ("NumberOfRemainingSuboperations", *COUNTS) if isinstance(value := values.get(name), int)}
             return False
         request.status = status
-        request.counts = {name: value for name in _COUNTS if isinstance(value := values.get(name), int)}
+        request.counts = {name: value for name in COUNTS if isinstance(value := values.get(name), int)}
         self.other.sent.pop(number, None)
         if request.move is not None:
             self.other.numbers.pop(request.move.number, None)

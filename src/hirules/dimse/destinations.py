@@ -71,9 +71,7 @@ class Destinations:
 
     def _through(self, command: Command, decision: Decision, association: Association, destination: Destination, options: Options) -> Routed | NotRouted:
         originator = options.calling_ae_title or canonical_ae_title(association.calling_ae_title, options)
-        number = command.values["MessageID"]
-        assert isinstance(number, int)  # INVARIANT: a request without a message id is never decided
-        origin = Origin(canonical_ae_title(association.calling_ae_title, options), number, decision)
+        origin = Origin(canonical_ae_title(association.calling_ae_title, options), command.number, decision)
         upstream = self._resolver.upstream(options)
         try:
             move = self.moves.open(originator, upstream, destination, origin)

@@ -273,8 +273,7 @@ class Exchange(Outbox):
         if not isinstance(ruling, Ruling):
             raise TypeError("Decide takes a Ruling")
         if ruling.command is None:
-            outcome = {"Status": ruling.status, **({"ended": ruling.why} if ruling.why else {})}
-            completed = None if ruling.decision is None else Completed(ruling.decision, outcome)
+            completed = None if ruling.decision is None else Completed(ruling.decision, ruling.outcome)
             assert ruling.answer is not None
             self.answer(ruling.answer, completed)
         return ruling

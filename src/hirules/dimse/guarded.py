@@ -19,7 +19,7 @@ from pynetdicom import evt
 from hirules.dimse import pynetdicom_seam
 from hirules.dimse.asking import Asking, SubjectOf
 from hirules.dimse.association import Association, AssociationError, Context, UserIdentity, decode_request
-from hirules.dimse.conversation import CANCELLABLE, PENDING, Conversation, Mistake, Outstanding, too_large
+from hirules.dimse.conversation import CANCELLABLE, COUNTS, PENDING, Conversation, Mistake, Outstanding, too_large
 from hirules.dimse.handed import BRINGS, Handed
 from hirules.dimse.message import C_CANCEL_RQ, C_ECHO_RQ, C_GET_RQ, RESPONSE, Command, CommandError, parse_command
 from hirules.dimse.options import Options
@@ -47,7 +47,6 @@ HANDLERS: WeakSet[Callable[..., Any]] = WeakSet()
 """The handlers that are guarded: what they give is decided."""
 _FIELD_OF = {service.action: field for field, service in SERVICES.items()}
 _EVENT_OF = {action: getattr(evt, name) for name, action in EVENTS.items()}
-_COUNTS = tuple(f"NumberOf{kind}Suboperations" for kind in ("Completed", "Failed", "Warning"))
 
 
 class NotDecided(RuntimeError):
@@ -242,16 +241,16 @@ class Guarded:
             assert ruling.answer is not None
             pynetdicom_seam.answer(self._association, primitive, ruling.answer, context)
             if ruling.decision is not None:
-                desk.complete(Completed(ruling.decision, {"Status": ruling.status, **({"ended": ruling.why} if ruling.why else {})}))
+                desk.complete(Completed(ruling.decision, ruling.outcome))
             return
-        handed = self._handed.get(_number(command))
+        handed = self._handed.get(command.number)
         pynetdicom_seam.mark(primitive, Allowed(service.action, handed))
         conversation.register(command, context, ruling.decision)
         try:
             carry_out()
         finally:
-            finished = conversation.sent.pop(_number(command))
-            self._handed.pop(_number(command), None)
+            finished = conversation.sent.pop(command.number)
+            self._handed.pop(command.number, None)
             if handed is not None:
                 finished.told = {**finished.told, **handed.told}
             if ruling.decision is not None:
@@ -282,7 +281,7 @@ class Guarded:
             bound = self._association.get_handlers(_EVENT_OF[action])
             if bound[0] not in HANDLERS or ruling.asked is None:
                 raise NotDecided("what would be given could not be decided")
-        self._handed[_number(message.command)] = handed
+        self._handed[message.command.number] = handed
 
     def responding(self, primitive: Any, context: int) -> None:
         """Make a response say what became of what was handed over."""
@@ -307,7 +306,7 @@ class Guarded:
             request.matches += 1
             return
         request.status = primitive.Status
-        request.counts = {name: value for name in _COUNTS if (value := getattr(primitive, name, None)) is not None}
+        request.counts = {name: value for name in COUNTS if (value := getattr(primitive, name, None)) is not None}
         request.instances = sum(request.counts.get(f"NumberOf{kind}Suboperations", 0) for kind in ("Completed", "Warning"))
 
 
@@ -315,12 +314,6 @@ def _conversation(association: Association, options: Options, by_us: bool) -> Co
     conversation = Conversation(association, options, from_upstream=by_us)
     conversation.other = Conversation(association, options, from_upstream=not by_us)
     return conversation
-
-
-def _number(command: Command) -> int:
-    number = command.values["MessageID"]
-    assert isinstance(number, int)
-    return number
 
 
 def _without_secrets(stated: UserIdentity | None) -> UserIdentity | None:

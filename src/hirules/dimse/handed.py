@@ -24,6 +24,7 @@ from hirules.dimse.identifier import read, write
 from hirules.dimse.ledger import SOME_FAILED, UNABLE_TO_SEND, WITHHELD
 from hirules.dimse.lookup_query import kept_in
 from hirules.dimse.release import MatchView, disclosure, edited
+from hirules.dimse.response import status_of
 from hirules.dimse.ruling import NO_SUCH_OBJECT_INSTANCE, SUCCESS, place_of
 from hirules.dimse.translate import same
 from hirules.facts.disclosed import Disclosed
@@ -149,8 +150,7 @@ class Handed:
         view = self._view(dataset)
         decision = self._asking.check(disclosure(BRINGS[self.action], self._decision, self._asked, view))
         if not decision.allowed:
-            status = decision.status if isinstance(decision.status, int) and decision.status else NOT_AUTHORIZED
-            return Left(decision.no_match, status, decision.reason)
+            return Left(decision.no_match, status_of(decision), decision.reason)
         wanted = decision.effective.instance
         if wanted is view or wanted is None:
             return dataset

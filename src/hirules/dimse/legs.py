@@ -97,20 +97,13 @@ class Storing(Conversation):
         """That C-MOVE."""
         return self._retrieval() if command.field == C_STORE_RQ else None
 
-    def withhold(self, request: Outstanding, command: Command, *, hidden: bool) -> None:
-        """As for any conversation; the move goes on without it."""
-        super().withhold(request, command, hidden=hidden)
-        self.not_sent()
-
     def _retrieval(self) -> Outstanding | None:
         return self.coming.request if self.coming is not None else None
 
     def register(self, command: Command, context: int, decision: Decision | None) -> None:
         """As for any conversation; the C-STORE belongs to its move."""
         super().register(command, context, decision)
-        number = command.values["MessageID"]
-        assert isinstance(number, int)
-        self.sent[number].move, self.begun = self.begun, None
+        self.sent[command.number].move, self.begun = self.begun, None
 
     def not_sent(self) -> None:
         """What was ruled on last did not go on."""

@@ -129,6 +129,13 @@ class Command(msgspec.Struct, frozen=True, repr_omit_defaults=True):
         """Whether Command Data Set Type announces a data set."""
         return self.values.get("CommandDataSetType") != NO_DATA_SET
 
+    @property
+    def number(self) -> int:
+        """Message ID, of a request."""
+        number = self.values["MessageID"]
+        assert isinstance(number, int)  # INVARIANT: a request without one breaks its stream, and is never decided
+        return number
+
     def __repr__(self) -> str:
         return f"Command(field=0x{self.field:04X}, size={len(self.raw)})"
 

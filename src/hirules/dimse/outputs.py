@@ -54,6 +54,11 @@ class Ruling(msgspec.Struct, frozen=True):
     added: frozenset[int] = frozenset()
     """Top-level tags that only rules asked for: taken out of what leaves."""
 
+    @property
+    def outcome(self) -> dict[str, object]:
+        """What the record says of the answer."""
+        return {"Status": self.status, "ended": self.why} if self.why else {"Status": self.status}
+
     def __repr__(self) -> str:
         return f"Ruling({'forward' if self.command is not None else f'answer 0x{self.status:04X}'})"
 

@@ -20,7 +20,9 @@ from hirules.dimse.message import (
     encode_command,
 )
 from hirules.model.dataset import tag_of
+from hirules.model.decision import Decision
 from hirules.model.path import Name, PathError, Private, Tag, parse_path, spell_name
+from hirules.model.status import NOT_AUTHORIZED
 
 COMMENT_LENGTH = 64
 CANCEL = 0xFE00
@@ -62,6 +64,11 @@ def refused_response(command: Command, status: int) -> Command:
     kept = ("CommandField", "MessageIDBeingRespondedTo", "AffectedSOPClassUID", "AffectedSOPInstanceUID")
     values = {**{name: command.values[name] for name in kept if name in command.values}, "CommandDataSetType": NO_DATA_SET, "Status": status}
     return Command(values, encode_command(values))
+
+
+def status_of(decision: Decision) -> int:
+    """The status of a refusal by ``decision``."""
+    return decision.status if isinstance(decision.status, int) and decision.status else NOT_AUTHORIZED
 
 
 def without_data_set(command: Command) -> Command:

@@ -21,7 +21,7 @@ from hirules.dimse.message import C_FIND_RQ, C_GET_RQ, C_MOVE_RQ, C_STORE_RQ, N_
 from hirules.dimse.options import Options
 from hirules.dimse.outputs import Completed, Judge, Judged, Message, Refused, Ruling
 from hirules.dimse.release import Held, HeldView, carried_out, disclosure, header_of, held
-from hirules.dimse.response import response
+from hirules.dimse.response import response, status_of
 from hirules.dimse.translate import Refusal, associate_request, forward, request_of
 from hirules.model.decision import AssociateStatus, Decision
 from hirules.model.request import Lookup, Request, replaced
@@ -148,8 +148,7 @@ class Desk:
             return Judged(self._record(request, PROCESSING_FAILURE, str(error)), status=PROCESSING_FAILURE)
         decision = self._gate.check(disclosure(judge.action, judge.decision, judge.asked, view))
         if not decision.allowed:
-            status = decision.status if isinstance(decision.status, int) and decision.status else NOT_AUTHORIZED
-            return Judged(decision, hidden=decision.no_match, status=NO_SUCH_OBJECT_INSTANCE if decision.no_match else status)
+            return Judged(decision, hidden=decision.no_match, status=NO_SUCH_OBJECT_INSTANCE if decision.no_match else status_of(decision))
         needed = self._options.disclosed
         if judge.header and needed is not None and needed(judge.action, judge.decision.effective.action).whole:
             # the policies were changed while it came: they look at what was not waited for
@@ -193,7 +192,7 @@ class Desk:
     def _deny(self, command: Command, decision: Decision) -> Ruling:
         if decision.no_match and command.field in _NO_MATCH:
             return self._answer(command, decision, _NO_MATCH[command.field])
-        status = decision.status if isinstance(decision.status, int) and decision.status else NOT_AUTHORIZED
+        status = status_of(decision)
         if status == NOT_AUTHORIZED and command.field == C_FIND_RQ and self._options.strict_status:
             status = UNABLE_TO_PROCESS
         answer = response(command, status, decision.reason, decision.offending)
