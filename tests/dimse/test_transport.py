@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from hirules.dimse.transport import TooLong, acknowledge_now, cut, drain, established, finish_sending, low_latency, receive_pdu, send
+from hirules.dimse.transport import TooLong, acknowledge_now, cut, drain, established, finish_sending, low_latency, receive_more, receive_pdu, send
 from tests.dimse.wire import OPTIONS
 
 
@@ -93,3 +93,18 @@ def test_a_peer_that_is_given_up_does_not_wait_for_room(pair: tuple[socket.socke
     blocked.settimeout(20)
     with pytest.raises(ConnectionError):
         blocked.send(bytes(1 << 23))
+
+
+def test_more_is_what_is_here_or_comes(pair: tuple[socket.socket, socket.socket]) -> None:
+    near, far = pair
+    buffer = bytearray(64)
+    far.sendall(b"here")
+    time.sleep(0.05)
+    assert bytes(buffer[: receive_more(near, buffer)]) == b"here"
+    threading.Timer(0.1, far.sendall, (b"later",)).start()
+    assert bytes(buffer[: receive_more(near, buffer)]) == b"later"
+    near.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", 0, 50_000))
+    with pytest.raises(BlockingIOError):  # the kernel's time-out
+        receive_more(near, buffer)
+    far.close()
+    assert receive_more(near, buffer) == 0

@@ -28,7 +28,7 @@ from hirules.dimse.pdu import abort_pdu, reject_pdu, release_reply_pdu
 from hirules.dimse.pump import Lane
 from hirules.dimse.ruling import Desk, Gate, Rejection, decide_association, place_of
 from hirules.dimse.translate import Refusal, request_of
-from hirules.dimse.transport import BUFFER_SIZE, Peer, acknowledge_now, cut, drain, established
+from hirules.dimse.transport import BUFFER_SIZE, Peer, cut, drain, established, receive_more
 from hirules.model.status import NOT_AUTHORIZED, SOP_CLASS_NOT_SUPPORTED
 
 log = logging.getLogger("hirules.dimse")
@@ -199,7 +199,7 @@ class Delivery:
         view = memoryview(buffer)
         while True:
             try:
-                size = self._peer.recv_into(buffer)
+                size = receive_more(self._peer, buffer) if pump.flow.partial else self._peer.recv_into(buffer)
             except BlockingIOError:
                 # the kernel's time-out
                 return "idle for too long"
@@ -208,8 +208,6 @@ class Delivery:
             pump.take(view[:size])
             if pump.ended:
                 return pump.ended
-            if pump.flow.partial:
-                acknowledge_now(self._peer)
 
     def _close(self, *, release: bool) -> None:
         for leg in [leg for leg in self._legs.values() if leg is not None]:

@@ -45,11 +45,11 @@ from hirules.dimse.transport import (
     BUFFER_SIZE,
     Peer,
     TooLong,
-    acknowledge_now,
     cut,
     drain,
     established,
     low_latency,
+    receive_more,
     receive_pdu,
 )
 from hirules.dimse.upstreams import toward, upstream_called
@@ -347,7 +347,7 @@ class Session:
         view = memoryview(buffer)
         while not self._ending.is_set():
             try:
-                size = self._receive(pump.source, buffer)
+                size = self._receive(pump.source, buffer, more=pump.flow.partial)
                 self._tally.received(pump.side, size)
             except OSError as error:
                 self._end(f"the {pump.side}'s connection failed: {type(error).__name__}", abort_pdu(0))
@@ -358,13 +358,11 @@ class Session:
             pump.take(view[:size])
             if pump.ended:
                 self._end(pump.ended, pump.abort)
-            elif pump.flow.partial:
-                acknowledge_now(pump.source)
 
-    def _receive(self, source: Peer, buffer: bytearray) -> int:
+    def _receive(self, source: Peer, buffer: bytearray, *, more: bool) -> int:
         while True:
             try:
-                size = source.recv_into(buffer)
+                size = receive_more(source, buffer) if more else source.recv_into(buffer)
             except BlockingIOError:
                 # the kernel's time-out: nothing came from here, but perhaps from the other side
                 if time.monotonic() - self._active < self._options.idle_timeout:

@@ -7,6 +7,7 @@ import socket
 import struct
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 
 from hirules.dimse.encrypted import Encrypted
 from hirules.dimse.options import Options
@@ -52,6 +53,15 @@ def acknowledge_now(peer: Peer) -> None:
     """Linux delays acknowledgements again and again; a sender with Nagle's algorithm on waits for each."""
     if _QUICK_ACK is not None:
         peer.setsockopt(socket.IPPROTO_TCP, _QUICK_ACK, 1)
+
+
+def receive_more(peer: Peer, buffer: bytearray) -> int:
+    """What comes next of something that has begun, as ``recv_into``. What came is acknowledged at once only where nothing more is here already."""
+    if not isinstance(peer, Encrypted):
+        with suppress(BlockingIOError):
+            return peer.recv_into(buffer, 0, socket.MSG_DONTWAIT)
+    acknowledge_now(peer)
+    return peer.recv_into(buffer)
 
 
 def send(peer: Peer, pieces: Sequence[Buffer]) -> None:

@@ -115,6 +115,7 @@ def element_names(dataset: Dataset) -> dict[str, int]:
     return names
 
 
+@lru_cache(maxsize=16384)
 def keyword_of(tag: int) -> str:
     """The keyword that names this tag and no other; ``""`` where there is none (a repeating group has one for all its tags)."""
     keyword = keyword_for_tag(tag)
