@@ -16,8 +16,11 @@ from hirules.model.path import parse_path
 from hirules.model.reading import Reading
 from hirules.model.request import Request
 from hirules.model.vocabulary import VOCABULARY
+from hirules.policy import load_set
+from hirules.policy.ast import NamedList
 from hirules.policy.edits import EDITS
 from hirules.policy.entities import Entity
+from hirules.policy.lists import Members
 from hirules.policy.proposals import Change, Proposal
 from hirules.policy.read import Place, View
 from hirules.policy.reasons import Denial
@@ -62,3 +65,20 @@ def test_it_shows_no_value_of_a_patient(value: object) -> None:
     for shown in (repr(value), str(value), f"{[value]}"):
         assert SECRET not in shown
         assert type(value).__name__ in shown
+
+
+def test_the_members_of_a_list_are_not_shown_and_equal_lists_look_the_same() -> None:
+    when = "{request.Identifier.PatientName: {in: $vip}}"
+    policy = f"hirules: 1\npolicy: p\nlists: {{vip: [{SECRET}, P2]}}\nrules:\n  - {{id: a, on: c-find, when: {when}, deny: {{}}}}\n"
+    one, same, other = (load_set({"p.yaml": text.encode()}) for text in (policy, policy, policy.replace("P2", "P3")))
+    assert SECRET not in repr(one)
+    assert "NamedList('vip', 2 members, " in repr(one)
+    assert repr(one.set.policies if one.set else None) == repr(same.set.policies if same.set else None)
+    assert repr(one.set.policies if one.set else None) != repr(other.set.policies if other.set else None)
+
+
+def test_the_rows_of_a_table_are_not_shown() -> None:
+    rows = tuple({"id": name} for name in (SECRET, "P2"))
+    assert SECRET not in repr(NamedList("vip", (), rows, ("id",)))
+    assert repr(NamedList("vip", (), rows)) != repr(NamedList("vip", (), rows[:1]))
+    assert SECRET not in repr(Members((1,), (SECRET,)))

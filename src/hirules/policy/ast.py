@@ -50,6 +50,11 @@ class NamedList(msgspec.Struct, frozen=True, gc=False):
     rows: tuple[Mapping[str, str], ...] = ()
     columns: tuple[str, ...] = ()
 
+    # members may be patients; lists of the same ones look the same within a process, which seeds its hashes
+    def __repr__(self) -> str:
+        rows = tuple(frozenset(row.items()) for row in self.rows)
+        return f"NamedList({self.name!r}, {len(self.texts or rows)} members, {hash((self.texts, rows)):x})"
+
 
 class Duration(msgspec.Struct, frozen=True, gc=False):
     """``90d``: an amount of minutes, hours, days, weeks or calendar years. May be negative in ``today``."""
@@ -87,6 +92,9 @@ class ListOperand(msgspec.Struct, frozen=True, gc=False):
     values: tuple[Scalar, ...]
     """Also as a frozenset in ``members`` for scalars that hash."""
     members: frozenset[Scalar]
+
+    def __repr__(self) -> str:
+        return f"ListOperand({self.name!r}, {len(self.values)} members, {hash(self.members):x})"
 
 
 Operand = Value | PathOperand | Today | ListOperand

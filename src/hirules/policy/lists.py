@@ -50,6 +50,9 @@ class Members(msgspec.Struct, frozen=True):
     rows: tuple[Mapping[str, str], ...] = ()
     columns: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        return f"Members({len(self.lines)} members)"
+
 
 class ListFileError(Exception):
     """A list file that cannot be used. The message quotes nothing of its content."""
