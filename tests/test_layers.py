@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -92,6 +93,13 @@ def test_every_module_has_its_test() -> None:
     missing = sorted(str(module) for module, mirror in mirrors.items() if not mirror.is_file())
     assert not missing, f"no test mirrors {missing}"
     assert {Path(module) for module in TESTED_WITH} <= modules, "a module of the list is gone"
+
+
+@pytest.mark.parametrize("package", [path.parent for path in sorted(SOURCE.glob("**/__init__.py")) if path.parent != SOURCE], ids=lambda path: path.name)
+def test_the_map_of_a_package_names_its_modules(package: Path) -> None:
+    page = ast.get_docstring(ast.parse((package / "__init__.py").read_text(encoding="utf-8"))) or ""
+    modules = {path.stem for path in package.glob("*.py") if not path.stem.startswith("__")}
+    assert sorted(modules - set(re.findall(r"\w+", page))) == []
 
 
 def _name(node: ast.expr) -> str | None:
