@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import msgspec
 import pytest
 
 from hirules.model.vocabulary import VOCABULARY
@@ -77,6 +78,13 @@ def test_every_example_satisfies_its_field(name: str) -> None:
         validator = jsonschema.Draft202012Validator({**field, "$defs": schema.get("$defs", {})})
         wrong += [(path, example) for example in field.get("examples", ()) if not validator.is_valid(example)]
     assert wrong == []
+
+
+def test_an_example_of_a_plugin_that_is_no_line_of_a_policy_is_shown_as_it_is() -> None:
+    for example, shown in (("subject.ae_title: {equals: A}", "A"), ("subject.ae_title: true", "subject.ae_title: true"), ("[", "[")):
+        operator = msgspec.structs.replace(OPERATORS["equals"], example=example)
+        matcher = policy_schema(VOCABULARY, {"equals": operator}, EDITS)["$defs"]["matcher"]
+        assert matcher["anyOf"][2]["properties"]["equals"]["examples"] == [shown]
 
 
 def test_the_examples_of_the_language_satisfy_their_schemas() -> None:

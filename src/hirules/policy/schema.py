@@ -17,7 +17,7 @@ from hirules.model.path import ROOTS
 from hirules.model.vocabulary import VOCABULARY, Vocabulary
 from hirules.policy.compile_set import ATTRIBUTE_TYPES, COMBINING
 from hirules.policy.compile_source import plain
-from hirules.policy.document import MappingNode, parse
+from hirules.policy.document import parse
 from hirules.policy.edits import EDITS, EditArgument, EditKind
 from hirules.policy.findings import CODES, SILENCEABLE
 from hirules.policy.operators import OPERATORS, ArgumentKind, Operator
@@ -306,7 +306,7 @@ def _connectives(name: str, example: Schema) -> Schema:
 def _matcher(operators: Mapping[str, Operator]) -> Schema:
     operand = operators["equals"].schema
     by_name = {
-        name: {"description": operator.doc, **_argument(operator), "examples": [_argument_of(operator)]} for name, operator in operators.items()
+        name: {"description": operator.doc, **_argument(operator), "examples": [_argument_of(operator.example, name)]} for name, operator in operators.items()
     }  # fmt: skip
     zone = {"description": "the time zone of the operators beside it", **TEXT, "examples": ["Europe/Berlin"]}
     return {
@@ -324,19 +324,18 @@ def _argument(operator: Operator) -> Mapping[str, object]:
     return {"$ref": "#/$defs/itemCondition"} if operator.argument is ArgumentKind.ITEM else operator.schema
 
 
-def _argument_of(operator: Operator) -> object:
-    """The argument in the operator's example, ``path: {operator: argument}``."""
-    ((_, matcher),) = _read(operator.example).items()
-    return matcher[operator.name]
+def _argument_of(example: str, name: str) -> object:
+    """The argument in an example, ``path: {operator: argument}`` or ``edit: argument``; that of a plugin may be any text, which is shown then."""
+    read = _read(example)
+    if isinstance(read, dict) and name not in read and len(read) == 1:
+        (read,) = read.values()
+    return read[name] if isinstance(read, dict) and name in read else example
 
 
-def _read(example: str) -> dict[str, Any]:
+def _read(example: str) -> object:
     """A line of YAML as an editor reads it."""
     root = parse("example.yaml", example.encode()).root
-    assert isinstance(root, MappingNode)  # INVARIANT: a test compiles each example
-    read = plain(root)
-    assert isinstance(read, dict)
-    return read
+    return None if root is None else plain(root)
 
 
 # Effects.
@@ -393,7 +392,7 @@ def _edit(edits: Mapping[str, EditKind]) -> Schema:
         places: Mapping[str, object] = kind.schema
         if kind.argument is not EditArgument.NOTHING:
             places = {"type": "object", "minProperties": 1, "propertyNames": {"pattern": _PLACE_PATTERN}, "additionalProperties": kind.schema}
-        by_name[name] = {"description": kind.doc, **places, "examples": [_read(kind.example)[name]]}
+        by_name[name] = {"description": kind.doc, **places, "examples": [_argument_of(kind.example, name)]}
     return {"title": "edit", "description": "one edit, at one or several paths", **_closed(by_name), "minProperties": 1, "maxProperties": 1}
 
 
