@@ -172,7 +172,7 @@ def test_only_when_asked(folder: Path) -> None:
 
 def test_what_a_gateway_cannot_enforce_is_a_broken_set(folder: Path) -> None:
     with reloading(folder, enforced=True) as gate:
-        (folder / "q.yaml").write_text("hirules: 1\npolicy: q\nrules: [{id: r, on: answer, deny: {}}]\n", encoding="utf-8")
+        (folder / "q.yaml").write_text("hirules: 1\npolicy: q\nrules: [{id: r, on: n-create, when: {resource.PatientID: P}, deny: {}}]\n", encoding="utf-8")
         assert "cannot enforce `q/r`" in (until(gate, lambda status: status.error is not None).error or "")
         assert [found.code for found in status_of(gate).findings if found.is_error] == ["not-enforceable"]
 
