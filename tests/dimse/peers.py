@@ -84,6 +84,9 @@ class Upstream:
         self.stored: list[bytes] = []
         self.associations: list[Any] = []
         self.aborted = threading.Event()
+        self.answers = threading.Event()
+        """Queries are answered once it is set, as it is from the beginning."""
+        self.answers.set()
         entity = AE(ae_title="PACS")
         entity.maximum_associations = 50
         for uid in (FIND, GET, MOVE, VERIFICATION):
@@ -111,6 +114,7 @@ class Upstream:
     def _find(self, event: Any) -> Iterator[tuple[int, Dataset | None]]:
         self.seen.append("c-find")
         self.found = event.identifier
+        assert self.answers.wait(20)
         for instance in self.instances:
             if event.is_cancelled:
                 yield 0xFE00, None

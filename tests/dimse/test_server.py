@@ -144,12 +144,14 @@ def test_a_cancel_sent_while_the_request_is_decided_arrives(upstream: Upstream) 
         association = client(port)
         responses = association.send_c_find(identifier(QueryRetrieveLevel="STUDY"), FIND, msg_id=7)
         assert deciding.wait(20)
+        upstream.answers.clear()  # else all may be over before the C-CANCEL is read
         association.send_c_cancel(7, query_model=FIND)
         go_on.set()
+        assert until(lambda: upstream.messages == ["C_FIND_RQ", "C_CANCEL_RQ"])
+        upstream.answers.set()
         # pynetdicom's SCP may miss a C-CANCEL that is there before it begins: what counts is that it arrived, and where
         assert statuses(responses)[-1] in (0, 0xFE00)
         association.release()
-    assert until(lambda: upstream.messages == ["C_FIND_RQ", "C_CANCEL_RQ"])
 
 
 # -- associations ---------------------------------------------------------------------------------
