@@ -53,8 +53,8 @@ def main(arguments: list[str] | None = None) -> int:
     if "authoring" in what:
         waited = authoring.run(rounds=given.rounds)
         (given.to / "authoring.json").write_text(json.dumps({"machine": described, **asdict(waited)}, indent=1) + "\n")
-        (given.to / "authoring.md").write_text(authoring.markdown(waited) + "\n")
-        print(f"\n{authoring.markdown(waited)}")
+        (given.to / "authoring.md").write_text(authoring.markdown(waited, described) + "\n")
+        print(f"\n{authoring.markdown(waited, described)}")
     if "relay" in what:
         on_the_wire = machine.describe(["hirules", "pynetdicom", "pydicom"]) | machine.packages(["dcmtk", "haproxy"])
         relayed = relay.run(of_relay, given.only, quick=given.quick)

@@ -6,12 +6,13 @@ Four fifths of the set are the rules of the other benchmarks; the others look at
 from __future__ import annotations
 
 import json
+import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,10 +48,11 @@ WRITES = """\
 
 @dataclass(frozen=True, slots=True)
 class Waited:
-    """One command: seconds of each round, and what it said last."""
+    """One command: seconds of each round, from its start to its end and of the processor, and what it said last."""
 
     command: str
     seconds: list[float]
+    processor: list[float]
     said: str
 
 
@@ -137,28 +139,38 @@ def _tests(gate: Gate, queries: Sequence[Query]) -> str:
 
 
 def _wait(command: str, arguments: list[str], rounds: int) -> Waited:
-    seconds = []
+    seconds, processor = [], []
     for _ in range(rounds):
-        begin = time.perf_counter()
+        used, begin = _used(), time.perf_counter()
         done = subprocess.run([HIRULES, *arguments], capture_output=True, text=True, check=False)
         seconds.append(time.perf_counter() - begin)
+        processor.append(_used() - used)
         if done.returncode not in (0, 1, 3) or done.stderr:
             raise RuntimeError(f"hirules {command}: {done.stderr}")
-    return Waited(command, seconds, done.stdout.strip().rpartition("\n")[2])
+    return Waited(command, seconds, processor, done.stdout.strip().rpartition("\n")[2])
 
 
-def markdown(found: Authoring) -> str:
+def _used() -> float:
+    """Seconds of the processor that ended children have used."""
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return children.ru_utime + children.ru_stime
+
+
+def markdown(found: Authoring, described: Mapping[str, str]) -> str:
     """The page."""
     head = (
         "# What an author waits for\n\n<!-- written by `make bench`; do not edit -->\n\n"
-        f"Whole processes, from the command to its end, on a set of {found.rules:,} rules with {found.tests:,} tests. `check`, `test` and `explain` should "
-        f"answer within {BOUND:g} seconds each.\n\n"
-        "| command | median, s | longest, s | |\n|---|---:|---:|---|"
+        f"Whole processes on a set of {found.rules:,} rules with {found.tests:,} tests. `check`, `test` and `explain` should answer "
+        f"within {BOUND:g} seconds each.\n"
+        "*Elapsed* is from the command to its end, beside whatever else the machine did; *processor* is what it took of it, "
+        "and so what an idle machine takes.\n\n"
+        f"{described['processor']}, Python {described['python']}, load {described['load']}.\n\n"
+        "| command | processor, s | elapsed, s | longest, s | |\n|---|---:|---:|---:|---|"
     )
     return "\n".join([head, *map(_row, found.commands)])
 
 
 def _row(one: Waited) -> str:
-    median = statistics.median(one.seconds)
-    late = median > BOUND and one.command in ("check", "test", "explain")
-    return f"| `hirules {one.command}` | {median:.2f} | {max(one.seconds):.2f} | {'too long' if late else ''} |"
+    processor, elapsed = statistics.median(one.processor), statistics.median(one.seconds)
+    late = processor > BOUND and one.command in ("check", "test", "explain")
+    return f"| `hirules {one.command}` | {processor:.2f} | {elapsed:.2f} | {max(one.seconds):.2f} | {'too long' if late else ''} |"

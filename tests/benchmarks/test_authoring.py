@@ -34,7 +34,9 @@ def test_its_tests_pass(folder: Path) -> None:
 def test_a_run_and_its_page() -> None:
     found = run(60, rounds=1)
     assert [one.command for one in found.commands] == ["check", "test", "test --coverage", "explain", "fmt --check"]
-    assert all(one.seconds[0] > 0 and one.said for one in found.commands if one.command != "fmt --check")
-    page = markdown(Authoring(1000, 10, [Waited("check", [1.0, 2.5], ""), Waited("test", [3.0], "")]))
-    assert "| `hirules check` | 1.75 | 2.50 |  |" in page
-    assert "| `hirules test` | 3.00 | 3.00 | too long |" in page
+    assert all(one.seconds[0] > 0 and one.processor[0] > 0 and one.said for one in found.commands if one.command != "fmt --check")
+    described = {"processor": "one, 2 cores", "python": "CPython 3.11", "load": "1.0 at the start"}
+    page = markdown(Authoring(1000, 10, [Waited("check", [1.0, 2.5], [0.5, 0.7], ""), Waited("test", [4.0], [3.0], "")]), described)
+    assert "one, 2 cores, Python CPython 3.11, load 1.0 at the start." in page
+    assert "| `hirules check` | 0.60 | 1.75 | 2.50 |  |" in page
+    assert "| `hirules test` | 3.00 | 4.00 | 4.00 | too long |" in page
