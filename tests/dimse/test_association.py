@@ -22,6 +22,15 @@ def item(kind: int, value: bytes) -> bytes:
     return bytes((kind, 0)) + len(value).to_bytes(2, "big") + value
 
 
+def with_version(pdu: bytes, version: bytes) -> bytes:
+    """``pdu`` with another implementation version name."""
+    own = item(0x55, b"TEST_1")
+    at, user = pdu.index(own), pdu.index(b"\x50\x00", 74)
+    length = int.from_bytes(pdu[user + 2 : user + 4], "big") - len(own)
+    shorter = pdu[: user + 2] + length.to_bytes(2, "big") + pdu[user + 4 : at] + pdu[at + len(own) :]
+    return with_items(shorter, item(0x55, version))
+
+
 def test_a_request_is_read_as_pynetdicom_wrote_it() -> None:
     asked = decode_request(request(extended(FIND, b"\1\1\1"), window(5, 0), identity(2, b"who", b"secret")), "10.0.0.9", 4321)
     assert (asked.calling_ae_title, asked.called_ae_title, asked.address, asked.port) == ("client", "GATE", "10.0.0.9", 4321)
@@ -76,6 +85,8 @@ def user_item_removed(pdu: bytes) -> bytes:
         (with_items(request(), item(0x56, b"\0\xff1.2")), "longer than its item", 2, 1),
         (with_items(request(), item(0x54, b"\0\x031.2\1\1")), "a role for a SOP class without", 2, 1),
         (with_items(request(), item(0x54, b"\0\x031.2\0\2")), "neither 0 nor 1", 2, 1),
+        (request().replace(item(0x55, b"TEST_1"), item(0x55, b"TEST\n1")), "version name is malformed", 2, 1),
+        (with_version(request(), b"A" * 17), "version name is malformed", 2, 1),
         (request() + b"\x20\0", "left over", 2, 1),
         (request() + item(0x20, b"\1\0\0\0" + item(0x30, b"1.2") + item(0x40, b"1.2")), "id is repeated", 2, 1),
         (request() + item(0x20, b"\2\0\0\0" + item(0x30, b"1.2") + item(0x40, b"1.2")), "malformed", 2, 1),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import socket
 import struct
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from hirules.dimse.pump import Lane
 from hirules.model.decision import Decision
 from hirules.model.request import Request
 from tests.dimse import associations as pdus
@@ -294,3 +296,21 @@ def test_the_log_names_peers_but_no_values(caplog: pytest.LogCaptureFixture) -> 
 
 def test_the_contexts_are_those_of_the_peers() -> None:
     assert (FIND, GET, CT) == ("1.2.840.10008.5.1.4.1.2.2.1", "1.2.840.10008.5.1.4.1.2.2.3", "1.2.840.10008.5.1.4.1.1.2")
+
+
+def test_what_an_association_held_is_let_go_at_its_end_and_not_when_the_garbage_collector_comes() -> None:
+    """What TLS keeps for a connection is large, and unknown to the collector, which waits for many objects."""
+    upstream = Upstream()
+    gc.collect()
+    before = {id(each) for each in gc.get_objects() if isinstance(each, Lane)}
+    gc.disable()
+    try:
+        with gateway(Gate(), upstream) as (made, port):
+            association = client(port)
+            assert association.send_c_echo().Status == 0
+            association.release()
+            assert until(lambda: made.tally.counts().connections == 0)
+            assert until(lambda: not [each for each in gc.get_objects() if isinstance(each, Lane) and id(each) not in before])
+    finally:
+        gc.enable()
+        upstream.stop()

@@ -261,7 +261,10 @@ def _class_uid(user: _User, pdu: bytes, begin: int, end: int) -> None:
 
 
 def _version_name(user: _User, pdu: bytes, begin: int, end: int) -> None:
+    """PS3.7 §D.3.3.2.3: 16 characters at most; a peer that takes it seriously cannot read a longer one."""
     user.version_name = _ascii(pdu[begin:end])
+    if len(user.version_name) > 16 or "\\" in user.version_name or not user.version_name.isprintable():
+        raise AssociationError("the implementation version name is malformed")
 
 
 def _window(user: _User, pdu: bytes, begin: int, end: int) -> None:

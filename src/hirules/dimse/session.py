@@ -327,6 +327,8 @@ class Session:
             self._tally.ended()
             if pulse is not None:
                 pulse.forget(asking)
+            # the two conversations hold each other, and would hold both connections, of which TLS is large, until the garbage collector comes
+            asking.retrieves = None
         for completed in relay.unfinished(self._ended):
             desk.complete(completed)
 
