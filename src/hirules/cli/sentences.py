@@ -43,7 +43,7 @@ class Told:
         if near:
             yield "\nNear misses, one condition away:"
             for entry, found in near:
-                yield f"  {self._head(entry)} would match, had it not been for{self._place(entry)}"
+                yield f"  {self._head(entry)} would match{self._entity(entry)}, had it not been for{self._place(entry)}"
                 yield from (self._test(test) for test in found)
         yield from self._facts(asked)
         yield from self._section("The other rules in question", others)
@@ -90,9 +90,11 @@ class Told:
         if shown:
             yield f"\n{title}:"
         for entry in shown:
-            entity = f" for entity {entry.entity + 1}" if entry.entity is not None and self._several else ""
-            yield f"  {self._head(entry)} {entry.outcome}{entity}{_why(entry)}{self._place(entry)}"
+            yield f"  {self._head(entry)} {entry.outcome}{self._entity(entry)}{_why(entry)}{self._place(entry)}"
             yield from (self._test(test) for test in entry.tests)
+
+    def _entity(self, entry: RuleTrace) -> str:
+        return f" for entity {entry.entity + 1}" if entry.entity is not None and self._several else ""
 
     @property
     def _several(self) -> bool:
