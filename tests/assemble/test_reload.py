@@ -324,6 +324,29 @@ def test_embedders_opt_in(folder: Path) -> None:
     gate.close()
 
 
+class Left:
+    """Garbage that only the collector frees."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+def test_what_was_left_before_a_reload_is_not_frozen_for_good(folder: Path) -> None:
+    with reloading(folder) as gate:
+        first = gate.policies.digest
+        try:
+            gc.freeze()
+            gc.disable()
+            left = weakref.ref(Left())
+            assert left() is not None
+            (folder / "p.yaml").write_text(POLICY.replace("WARD", "OTHER"), encoding="utf-8")
+            until(gate, lambda status: status.digest != first)
+            assert left() is None
+        finally:
+            gc.enable()
+            gc.unfreeze()
+
+
 @pytest.mark.parametrize("frozen", [True, False])
 def test_a_process_that_froze_its_start_has_the_new_set_frozen_too(folder: Path, frozen: bool) -> None:
     with reloading(folder) as gate:

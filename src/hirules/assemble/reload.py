@@ -151,6 +151,9 @@ class Reloader:
                     self._said(outcome.findings)
                     _log.info("the policies were checked: they are those that decide, %s", self._digest)
                 else:
+                    if gc.get_freeze_count():
+                        # what is frozen is never collected: what has been left until now goes first, before there is a new set to walk through
+                        gc.collect()
                     self._taken(take(), outcome.findings)
         except NotChecked as error:
             if self._closed.is_set():

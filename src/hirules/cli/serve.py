@@ -52,6 +52,8 @@ def run(arguments: argparse.Namespace) -> int:
         # what was imported and compiled until here stays: the garbage collector need not go through it again and again, while requests wait
         gc.collect()
         gc.freeze()
+        # a full collection comes when a quarter has been added to what the last one kept: without this the first would wait for a quarter of it all
+        gc.collect()
         try:
             health = parts.health.start() if parts.health is not None else None
             host, port = _start(parts, stack)
