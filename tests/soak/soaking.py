@@ -151,6 +151,8 @@ class Soak:
         while not self._stop.wait(every):
             for name, gateway in self._gateways.items():
                 self._sizes[name].append(size(gateway.process.pid, self._began))
+                with (self._site.folder / "sizes.csv").open("a", encoding="ascii") as kept:  # for a look while it runs
+                    kept.write(f"{self._sizes[name][-1].seconds:.0f},{name},{self._sizes[name][-1].rss}\n")
 
     def _title(self) -> str:
         with self._lock:
