@@ -3,6 +3,7 @@
 # make lint      format, lint, strict types, import contracts
 # make bench     benchmarks against peers
 # make fuzz      each fuzzer for FUZZ_SECONDS (600), by coverage; what breaks a law is left in .fuzz/findings
+# make soak      mixed clients for SOAK_MINUTES (30), with faults: flat memory, no lost record
 # make mutants   mutation testing of the decision core; hours. A share of the mutants: make mutants MUTANTS=0.25
 # make schemas reference   the published schemas, and the reference in docs, as the code says them
 # make install   the environment in .venv, with the tools of development; another Python: make install PYTHON=python3.12
@@ -63,6 +64,10 @@ bench: install peers
 FUZZ_SECONDS := 600
 fuzz: install
 	$(BIN)/python -W ignore -m tests.fuzz --seconds $(FUZZ_SECONDS) --jobs 2
+
+SOAK_MINUTES := 30
+soak: install peers
+	$(BIN)/python -m tests.soak --minutes $(SOAK_MINUTES)
 
 MUTANTS := 1
 mutants: install
