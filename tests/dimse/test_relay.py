@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from hirules.dimse.outputs import Message, Ruling
+from hirules.dimse.outputs import Answer, Decide, Message, Ruling
 from hirules.dimse.relay import Relay
 from tests.dimse.wire import (
     COMMITMENT,
@@ -252,3 +252,22 @@ def test_many_matches_in_one_pdu_arrive_as_one_pdv_a_pdu() -> None:
 def test_the_response_to_a_cancelled_request_passes() -> None:
     final = message(ON[FIND], reply(0x20, status=CANCELLED))
     assert take(after(find()).upstream, final)[-1].outcome["Status"] == CANCELLED
+
+
+def test_what_was_refused_and_could_not_be_answered_has_an_outcome_too() -> None:
+    """The sender is gone when it is to be told."""
+    made = relay()
+    outputs = made.client.feed(find())
+    asked = outputs.send(None)
+    assert isinstance(asked, Decide)
+    answer = outputs.send(deny(asked.message))
+    assert isinstance(answer, Answer)
+    outputs.close()
+    assert [dict(each.outcome) for each in made.unfinished("gone")] == [{"Status": 0x0124, "ended": "gone"}]
+    assert list(made.unfinished("gone")) == []
+
+
+def test_what_was_answered_is_not_told_again() -> None:
+    made = relay()
+    assert kinds(take(made.client, find(), deny)) == ["decide", "answer", "completed"]
+    assert list(made.unfinished("gone")) == []

@@ -189,6 +189,8 @@ class Delivery:
             if not released:
                 self._lane.finish(pump.abort or abort_pdu(0))
         self._close(release=released)
+        for completed in pump.flow.exchange.unanswered(ended):
+            self._desk.complete(completed)
         if released:
             with self._lane.lock:
                 self._lane.finish(release_reply_pdu())

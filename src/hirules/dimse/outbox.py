@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from typing import TypeVar
 
 from hirules.dimse.conversation import Conversation
@@ -52,9 +52,17 @@ class Outbox:
         yield from self.flush()
         notices, self._notices = self._notices, []
         yield from notices
-        if between:
-            answers, self._answers = self._answers, []
-            for pdus, completed in answers:
-                yield Answer(pdus)
-                if completed is not None:
-                    yield completed
+        while between and self._answers:
+            pdus, completed = self._answers[0]
+            # where this is the end, since the sender is gone, it is still there for `unanswered`
+            yield Answer(pdus)
+            del self._answers[0]
+            if completed is not None:
+                yield completed
+
+    def unanswered(self, ended: str) -> Iterator[Completed]:
+        """What was decided, and could not be answered before the association ended; each of them once."""
+        answers, self._answers = self._answers, []
+        for _, completed in answers:
+            if completed is not None:
+                yield Completed(completed.decision, {**completed.outcome, "ended": ended})

@@ -30,6 +30,7 @@ class Relay:
     def unfinished(self, ended: str) -> Iterator[Completed]:
         """Every decided request that will have no final response any more, each of them once."""
         for flow in (self.client, self.upstream):
+            yield from flow.exchange.unanswered(ended)
             sent = flow.exchange.conversation.sent
             while sent:
                 _, request = sent.popitem()
