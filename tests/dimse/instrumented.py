@@ -320,10 +320,19 @@ def _match(level: str, study: str) -> bytes:
     return flat((0x08, 0x52, level), (0x10, 0x10, name), (0x10, 0x20, patient), (0x10, 0x30, "19700102"), (0x20, 0x0D, study))
 
 
+def unpadded(request: bytes) -> bytes:
+    """The implementation version name without the NULs with which some pad it, though pynetdicom does not read them."""
+    at = request.rfind(b"\x55\x00")
+    if at < 0:
+        return request
+    begin, end = at + 4, at + 4 + int.from_bytes(request[at + 2 : at + 4], "big")
+    return request[:begin] + request[begin:end].replace(b"\0", b" ") + request[end:]
+
+
 def acceptance(request: bytes) -> tuple[bytes, dict[int, str]]:
     """Every context is accepted in Implicit VR Little Endian where that is proposed, and every role that is asked for."""
     pdu = A_ASSOCIATE_RQ()
-    pdu.decode(request)
+    pdu.decode(unpadded(request))
     asked = pdu.to_primitive()
     primitive = A_ASSOCIATE()
     primitive.application_context_name = "1.2.840.10008.3.1.1.1"
