@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from hirules.dimse.conversation import Conversation
 from hirules.dimse.pump import Lane
 from hirules.model.decision import Decision
 from hirules.model.request import Request
@@ -302,7 +303,7 @@ def test_what_an_association_held_is_let_go_at_its_end_and_not_when_the_garbage_
     """What TLS keeps for a connection is large, and unknown to the collector, which waits for many objects."""
     upstream = Upstream()
     gc.collect()
-    before = {id(each) for each in gc.get_objects() if isinstance(each, Lane)}
+    before = {id(each) for each in gc.get_objects() if isinstance(each, Lane | Conversation)}
     gc.disable()
     try:
         with gateway(Gate(), upstream) as (made, port):
@@ -310,7 +311,7 @@ def test_what_an_association_held_is_let_go_at_its_end_and_not_when_the_garbage_
             assert association.send_c_echo().Status == 0
             association.release()
             assert until(lambda: made.tally.counts().connections == 0)
-            assert until(lambda: not [each for each in gc.get_objects() if isinstance(each, Lane) and id(each) not in before])
+            assert until(lambda: not [each for each in gc.get_objects() if isinstance(each, Lane | Conversation) and id(each) not in before])
     finally:
         gc.enable()
         upstream.stop()

@@ -135,6 +135,11 @@ class Conversation:
         self.retrieves: Callable[[], None] | None = None
         """Called when a C-GET or C-MOVE becomes outstanding."""
 
+    def part(self) -> None:
+        """The association is over: let go of the other direction, which holds this one. What only the garbage collector can free may stay for long."""
+        if hasattr(self, "other"):
+            del self.other
+
     def usable(self, context: int) -> bool:
         """Whether messages may use it."""
         found = self.contexts.get(context)

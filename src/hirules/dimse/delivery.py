@@ -60,6 +60,14 @@ class Delivery:
     def run(self) -> None:
         """The whole life of the association."""
         try:
+            self._run()
+        finally:
+            # they hold this one: what only the garbage collector can free may stay for long
+            self._legs, self._pump = {}, None
+            del self._desk
+
+    def _run(self) -> None:
+        try:
             refusal = self._make()
         except BaseException:
             self._close(release=False)

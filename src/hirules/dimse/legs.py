@@ -277,6 +277,8 @@ class Leg:
         self.lose()
         if self._thread is not None:
             self._thread.join(_GOODBYE)
+        if self._thread is None or not self._thread.is_alive():
+            self.asked.part()
         self.peer.close()
 
 

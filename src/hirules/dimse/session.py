@@ -327,10 +327,11 @@ class Session:
             self._tally.ended()
             if pulse is not None:
                 pulse.forget(asking)
-            # the two conversations hold each other, and would hold both connections, of which TLS is large, until the garbage collector comes
+            # it holds both connections, of which TLS is large
             asking.retrieves = None
         for completed in relay.unfinished(self._ended):
             desk.complete(completed)
+        asking.part()
 
     def _run(self, pump: Pump, other: Pump) -> None:
         """One pump's whole life, and its part of the end."""
