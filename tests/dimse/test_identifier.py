@@ -356,3 +356,18 @@ def test_headers_of_real_files_are_read_as_pydicom_reads_them_or_refused(path: P
             return
         theirs = DatasetView(keys)
         assert dict(view) == {name: theirs[name] for name in theirs}
+
+
+@pytest.mark.parametrize("name", [b"Yamada=\x1b$B;3ED\x1b(B\xc3", b"Yamada\xc3=\x1b$B;3ED\x1b(B"], ids=["behind an escape to ASCII", "at the beginning"])
+def test_other_bytes_where_only_ascii_is_in_force(name: bytes) -> None:
+    """pydicom takes them for Latin-1, others for something else; found by the fuzzer of messages."""
+
+    def element(tag: bytes, vr: bytes, value: bytes) -> bytes:
+        value += b" " * (len(value) % 2)
+        return tag + vr + len(value).to_bytes(2, "little") + value
+
+    character_set = element(b"\x08\0\x05\0", b"CS", b"\\ISO 2022 IR 87")
+    fine = element(b"\x10\0\x10\0", b"PN", b"Yamada=\x1b$B;3ED\x1b(B")
+    assert read(character_set + fine, ExplicitVRLittleEndian).PatientName == "Yamada=山田"
+    with pytest.raises(IdentifierError, match="does not fit its character set"):
+        read(character_set + element(b"\x10\0\x10\0", b"PN", name), ExplicitVRLittleEndian)

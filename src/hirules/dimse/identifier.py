@@ -342,12 +342,26 @@ def _decode(raw: bytes, tag: int, vr: str, frame: _Frame) -> str:
             return raw.decode("ascii")
         if b"\x1b" not in raw:
             return raw.decode("ascii" if frame.encodings[0] == "iso8859" else frame.encodings[0])
+        _check_ascii(raw, frame.encodings[0])
         text = decode_bytes(raw, frame.encodings, {0x5C, 0x5E, 0x3D} if vr == "PN" else {0x5C, 0x0A, 0x0C, 0x0D, 0x09})
     except (UnicodeError, LookupError):
         text = "\ufffd"
     if "\ufffd" in text or "\x1b" in text:
         raise IdentifierError("a text does not fit its character set", frame.blame)
     return text
+
+
+def _check_ascii(raw: bytes, encoding: str) -> None:
+    """Where only ASCII is in force, at the beginning without a character set and after ``ESC ( B``, peers differ about any other byte.
+
+    Raises ``UnicodeError``.
+    """
+    first, *escaped = raw.split(b"\x1b")
+    if encoding == "iso8859":
+        first.decode("ascii")
+    for part in escaped:
+        if part.startswith(b"(B"):
+            part.decode("ascii")
 
 
 def _encodings(value: object, blame: int = CHARACTER_SET) -> list[str]:
