@@ -64,10 +64,23 @@ def test_they_follow_the_policies(tmp_path: Path) -> None:
     assert demands.disclosed("release", "c-move") == NOTHING
 
 
+def test_a_move_that_one_set_decided_and_another_lets_go(tmp_path: Path) -> None:
+    """The policies are reloaded while what it reaches is looked up: where either set decides its instances, it may not go past the gateway."""
+    made = gate(tmp_path / "p", RELEASE)
+    demands, strict = Demands(made), made.policies.digest
+    made.swap(made.edition(load_set({"p.yaml": GET.encode()}).required()))
+    assert not demands.deliveries(made.policies.digest)
+    assert demands.deliveries(strict)
+    loose = made.policies.digest
+    made.swap(made.edition(load_set({"p.yaml": STORE.encode()}).required()))
+    assert not demands.deliveries(loose)
+    assert demands.deliveries("sha256:of a set that nobody knows")
+
+
 def test_a_gateway_that_is_built_without_them_has_them(tmp_path: Path) -> None:
     made = Gateway(gate(tmp_path / "p", RELEASE, audit=str(tmp_path / "audit.jsonl")), OPTIONS)._options
     assert made.disclosed is not None
     assert made.disclosed("release", "c-move").applies
     assert callable(made.decide_deliveries)
-    assert made.decide_deliveries()
+    assert made.decide_deliveries("")
     assert made.record_instances

@@ -64,7 +64,7 @@ def test_the_gateway_itself_is_no_destination(asked: str) -> None:
     assert route(asked, move_ae_title="GATE_MOVE", deliveries={"GATE": Destination("GATE", "10.0.0.9", 104)}) == NotRouted(0xA801, TO_ITSELF)
 
 
-@pytest.mark.parametrize("decides", [True, lambda: True])
+@pytest.mark.parametrize("decides", [True, lambda _: True])
 def test_a_direct_one_whose_instances_a_rule_would_decide_is_refused(decides: Any) -> None:
     for asked in ("DEST", "OLD"):
         assert route(asked, deliveries=LISTED, decide_deliveries=decides) == NotRouted(0x0124, NOT_DECIDED)

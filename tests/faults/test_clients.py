@@ -161,7 +161,7 @@ def test_the_destination_does_not_read(tmp_path: Path) -> None:
         with site.watched():
             retrieve = site.through(LARGE_STUDY)
             assert retrieve.ends() not in (0, None)
-            assert outcome(site, retrieve.title, "c-move")["instances"] == 0
+            assert not outcome(site, retrieve.title, "c-move").get("instances")
             retrieve.association.release()
     finally:
         site.stop()

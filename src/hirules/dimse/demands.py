@@ -13,6 +13,9 @@ from hirules.dimse.options import Options
 from hirules.facts.disclosed import Disclosed, could_apply, disclosed
 from hirules.policy.ast import PolicySet
 
+_SETS = 8
+"""Sets of policies whose demands are remembered."""
+
 
 @runtime_checkable
 class Policed(Protocol):
@@ -38,7 +41,9 @@ class Demands:
         self._gate = gate
         self._known: tuple[PolicySet, dict[tuple[str, str], Disclosed]] = gate.policies, {}
         self._narrowed: tuple[PolicySet, bool] | None = None
-        self._released: tuple[PolicySet, bool] | None = None
+        self._released: dict[str, bool] = {}
+        """By the digest of a set; of the one that decides and of those before."""
+        self.deliveries()
 
     def suboperations(self) -> bool:
         """A rule could refuse, change or note a C-STORE of a permitted retrieve: then each of them is a decision of its own."""
@@ -47,12 +52,18 @@ class Demands:
             kept = self._narrowed = policies, any("c-store" in rule.on and rule.kind != "allow" and rule.mode != "off" for rule in policies.rules)
         return self._gate.votes or kept[1]
 
-    def deliveries(self) -> bool:
-        """A rule decides instances of a C-MOVE as they leave: then none may leave past the gateway. A plugin is asked about the C-MOVE itself."""
-        policies, kept = self._gate.policies, self._released
-        if kept is None or kept[0] is not policies:
-            kept = self._released = policies, any("release" in rule.on and rule.mode == "enforce" and could_apply(rule, "c-move") for rule in policies.rules)
-        return kept[1]
+    def deliveries(self, decided_by: str = "") -> bool:
+        """A rule decides instances of a C-MOVE as they leave: then none may leave past the gateway. A plugin is asked about the C-MOVE itself.
+
+        ``decided_by`` is the digest of the set that decided the C-MOVE: after a reload neither it nor the one that decides now may demand it.
+        """
+        policies = self._gate.policies
+        demanded_now = self._released.get(policies.digest)
+        if demanded_now is None:
+            demanded_now = any("release" in rule.on and rule.mode == "enforce" and could_apply(rule, "c-move") for rule in policies.rules)
+            before = dict(list(self._released.items())[-_SETS:])
+            self._released = {**before, policies.digest: demanded_now}
+        return demanded_now or (decided_by not in ("", policies.digest) and self._released.get(decided_by, True))
 
     def disclosed(self, action: str, asking: str) -> Disclosed:
         """What the rules for an ``answer`` or a ``release`` need of a data set that ``asking`` brings."""

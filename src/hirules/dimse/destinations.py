@@ -63,7 +63,7 @@ class Destinations:
         if listed is not None and listed.through:
             return self._through(command, decision, association, listed, options)
         decides = options.decide_deliveries
-        if decides if isinstance(decides, bool) else decides():
+        if decides if isinstance(decides, bool) else decides(decision.policies):
             return NotRouted(NOT_AUTHORIZED, NOT_DECIDED)
         if listed is None or listed.ae_title == asked:
             return Routed(command.raw)

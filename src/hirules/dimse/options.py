@@ -11,9 +11,11 @@ from hirules.facts.disclosed import Disclosed
 
 if TYPE_CHECKING:
     Answer = bool | Callable[[], bool]
+    AnswerOfSet = bool | Callable[[str], bool]
     Disclosing = Callable[[str, str], Disclosed] | None
 else:
     Disclosing = Any
+    AnswerOfSet = Any
     Answer = Any  # msgspec reads options from JSON, where there are no functions
 
 
@@ -95,8 +97,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """As what the upstream knows the gateway when it is a move destination; ``None`` is ``ae_title``."""
     delivery_addresses: tuple[str, ...] = ()
     """Where the upstream's associations for them may come from, beside ``upstream_host``."""
-    decide_deliveries: Answer = False
-    """A rule could decide the instances of a C-MOVE: one that is direct is refused. A function is asked each time."""
+    decide_deliveries: AnswerOfSet = False
+    """A rule could decide the instances of a C-MOVE: one that is direct is refused. A function is asked each time, with the digest of the set that decided."""
 
     # how the upstream is asked what a request reaches
     lookup_nodes: tuple[str, ...] = ()
