@@ -7,9 +7,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from hirules.dimse import ruling as ruling_module
 from hirules.dimse.message import parse_command
 from hirules.dimse.options import Options
-from hirules.dimse.outputs import Completed, Message, Refused
+from hirules.dimse.outputs import Completed, Judge, Message, Refused
 from hirules.dimse.ruling import Desk, Rejection, decide_association
 from hirules.model.decision import AssociateStatus, Decision
 from hirules.model.request import Request
@@ -161,6 +162,21 @@ def test_a_gate_that_fails_refuses_and_the_log_shows_no_value(caplog: pytest.Log
     assert "RuntimeError" in caplog.text
     assert "OSError" in caplog.text
     assert SECRET not in caplog.text + rejection.why
+
+
+def test_a_data_set_that_cannot_be_carried_out_stays_and_the_log_shows_no_value(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a library says of an element may quote it."""
+
+    def fail(*_: object) -> bytes:
+        raise ValueError(SECRET)
+
+    monkeypatch.setattr(ruling_module, "carried_out", fail)
+    asked = Request("c-find")
+    response = parse_command(command(0x8020, data=True, Status=0xFF00))
+    judged = desk(Gate(allow)).judge(Judge("answer", Decision("allow", asked), asked, response, association().contexts[ON[FIND]], IDENTIFIER))
+    assert judged.data is None
+    assert "cannot be carried out: ValueError" in caplog.text
+    assert SECRET not in caplog.text
 
 
 def test_an_association_is_decided() -> None:

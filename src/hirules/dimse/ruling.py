@@ -156,7 +156,8 @@ class Desk:
         try:
             data = carried_out(decision, came, view, judge.added)
         except ValueError as error:
-            log.warning("association %s: a decision on what leaves cannot be carried out: %s", self._association.calling_ae_title, error)
+            # its text may be pydicom's, and quote the element
+            log.warning("association %s: a decision on what leaves cannot be carried out: %s", self._association.calling_ae_title, place_of(error))
             return Judged(decision, status=PROCESSING_FAILURE)
         if judge.command.field == C_STORE_RQ and not self._leaves(judge.decision, judge.command):
             return Judged(decision, status=PROCESSING_FAILURE)
