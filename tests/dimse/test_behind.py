@@ -96,7 +96,7 @@ def test_real_data_sets_pass() -> None:
                 continue
         except Exception:  # noqa: BLE001, S112 - the samples have files that are no data sets
             continue
-        behind = Behind(syntax, scan.elements[-1].tag)
+        behind = Behind(syntax, next(reversed(scan.elements)))
         behind.take(data[scan.header :])
         seen += 1
     assert seen >= 60

@@ -42,8 +42,8 @@ def test_the_elements_are_found_however_they_come(syntax: str, undefined: bool) 
         assert not scan.advance(data[:end])
     scan.finish(data)
     assert scan.header == len(data)
-    assert [element.tag for element in scan.elements] == [int(element.tag) for element in DATASET]
-    assert b"".join(data[element.start : element.end] for element in scan.elements) == data
+    assert list(scan.elements) == [int(element.tag) for element in DATASET]
+    assert b"".join(data[start:end] for start, end in scan.elements.values()) == data
 
 
 def test_the_header_ends_where_the_pixels_begin_and_not_later() -> None:
@@ -122,6 +122,6 @@ def test_elements_are_replaced_added_and_taken_out() -> None:
     data = write(dataset_of({"SOPInstanceUID": "1.2.3", "PatientID": "P1", "PatientName": "A^B"}), PLAIN[1])
     elements = scanned(data, PLAIN[1]).elements
     other = write(dataset_of({"PatientID": "another", "PatientSex": "F"}), PLAIN[1])
-    new = {element.tag: other[element.start : element.end] for element in scanned(other, PLAIN[1]).elements}
+    new = {tag: other[start:end] for tag, (start, end) in scanned(other, PLAIN[1]).elements.items()}
     left = spliced(data, elements, {**new, 0x00100010: None}, PLAIN[1])
     assert left == write(dataset_of({"SOPInstanceUID": "1.2.3", "PatientID": "another", "PatientSex": "F"}), PLAIN[1])

@@ -106,7 +106,7 @@ def test_what_leaves_is_the_effective_instance(path: Path, rules: str) -> None:
 
 
 def parts(data: bytes, syntax: str) -> dict[int, bytes]:
-    return {element.tag: data[element.start : element.end] for element in held(data, syntax, CAP).elements}
+    return {tag: data[start:end] for tag, (start, end) in held(data, syntax, CAP).elements.items()}
 
 
 def private_below(dataset: Dataset, tag: int) -> bool:

@@ -40,16 +40,8 @@ class Malformed(ValueError):
     """A data set that cannot be read in one way only; the message quotes no value."""
 
 
-class Element(NamedTuple):
-    """A top-level element: from ``start`` to ``end``, its value from ``value``."""
-
-    tag: int
-    start: int
-    value: int
-    end: int
-
-
-_made = tuple.__new__  # a third of the cost of the class's own
+Elements = dict[int, tuple[int, int]]
+"""Top-level elements by their tags, ascending: from where to where each lies."""
 
 
 class _Frame(NamedTuple):
@@ -73,7 +65,7 @@ class Scan:
     """Walks a data set of ``transfer_syntax`` while it comes. ``limit``: the first tag that is not waited for; ``None``: there is none."""
 
     def __init__(self, transfer_syntax: str, limit: int | None) -> None:
-        self.elements: list[Element] = []
+        self.elements: Elements = {}
         self.header: int | None = None
         """Where the elements below ``limit`` end, once that is known."""
         self._limit = limit
@@ -85,7 +77,7 @@ class Scan:
         self._short = struct.Struct(order + "H")
         self._plain = struct.Struct(order + ("HH0sL" if self._implicit else "HHHH"))
         self._at = 0
-        self._opened: tuple[int, int, int] = (0, 0, 0)
+        self._opened = (0, 0)
         self._frames: list[_Frame] = []
         self._last: list[int] = [-1]
 
@@ -112,11 +104,12 @@ class Scan:
         """Past the top-level elements that one look at their header tells; whatever is unusual, or not all there, is left to :meth:`_top`."""
         if self._implicit and self._last[-1] < 0:
             return
-        at, end, before = self._at, len(data), len(self.elements)
+        at, end, found = self._at, len(data), self.elements
+        begin, last_head = at, end - 12
         last, limit = max(self._last[-1], _BELOW_DATA_SETS), min(self._limit or _ABOVE_DATA_SETS, _ABOVE_DATA_SETS)
-        implicit, add, heads = self._implicit, self.elements.append, _HEADS[self._big]
+        implicit, size_of = self._implicit, _HEADS[self._big].get
         unpack, long = self._plain.unpack_from, self._long.unpack_from
-        while end - at >= 12:
+        while at <= last_head:
             group, number, vr, length = unpack(data, at)
             tag = group << 16 | number
             if not last < tag < limit:
@@ -124,19 +117,21 @@ class Scan:
             if implicit:
                 if _is_sequence(tag):
                     break
-                value = at + 8
+                stop = at + 8 + length
             else:
-                value = at + heads.get(vr, 0)
-                if value == at + 12 and not length:
+                size = size_of(vr)
+                if size == 8:
+                    stop = at + 8 + length
+                elif size and not length:
                     (length,) = long(data, at + 8)
-                elif value != at + 8:
+                    stop = at + 12 + length
+                else:
                     break
-            stop = value + length
             if length & 1 or stop > end:  # odd: what has no length, too
                 break
-            add(_made(Element, (tag, at, value, stop)))
+            found[tag] = (at, stop)
             at, last = stop, tag
-        if len(self.elements) > before:
+        if at > begin:
             self._at, self._last[-1] = at, last
 
     def _top(self, data: bytes | bytearray) -> bool:
@@ -154,7 +149,7 @@ class Scan:
             return False
         vr, length, value = found
         if self._enters(tag, vr, length, value, None, self._implicit):
-            self._opened = (tag, at, value)
+            self._opened = (tag, at)
             self._last[-1] = tag
             self._at = value
             self._leave(data)
@@ -163,7 +158,7 @@ class Scan:
         if end > len(data):
             return False
         self._last[-1] = tag
-        self.elements.append(Element(tag, at, value, end))
+        self.elements[tag] = (at, end)
         self._at = end
         return True
 
@@ -277,8 +272,8 @@ class Scan:
         self._frames.pop()
         self._last.pop()
         if not self._frames:
-            tag, start, value = self._opened
-            self.elements.append(Element(tag, start, value, self._at))
+            tag, start = self._opened
+            self.elements[tag] = (start, self._at)
         else:
             self._leave(data)
 
@@ -314,9 +309,9 @@ def deflated(data: bytes) -> bytes:
     return packed + b"\0" * (len(packed) % 2)
 
 
-def spliced(header: bytes, elements: list[Element], changes: Mapping[int, bytes | None], transfer_syntax: str) -> bytes:
+def spliced(header: bytes, elements: Elements, changes: Mapping[int, bytes | None], transfer_syntax: str) -> bytes:
     """``header`` with these elements encoded otherwise, added, or (``None``) taken out; group lengths follow (PS3.5 §7.2)."""
-    parts: dict[int, bytes] = {element.tag: header[element.start : element.end] for element in elements}
+    parts = {tag: header[start:end] for tag, (start, end) in elements.items()}
     for tag, encoded in changes.items():
         if encoded is None:
             parts.pop(tag, None)

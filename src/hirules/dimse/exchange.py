@@ -1,7 +1,7 @@
 """The messages of one direction: from fragments to what becomes of each message.
 
     first fragment of a command set ─▶ IN_COMMAND ─▶ request?  HOLDING ─▶ decide ─▶ forward or answer
-                                                  ├▶ C-STORE?  PASSING, decided at its first data fragment
+                                                  ├▶ C-STORE?  PASSING, decided at its first data fragment; one that a retrieve brings at once
                                                   │            └▶ a rule for `release`? LOOKING ─▶ judge ─▶ PASSING, or SWALLOWING
                                                   ├▶ response? PASSING
                                                   │            └▶ its data set is judged? HOLDING
@@ -38,7 +38,7 @@ IN_COMMAND: Final = 1
 HOLDING: Final = 2
 """A request's data set is collected."""
 PASSING: Final = 3
-"""A data set is cut through; ``open`` once its first fragment was seen to belong to the command."""
+"""A data set is cut through; ``open`` once its command is on its way."""
 SWALLOWING: Final = 4
 """Data sets of refused messages; ``_owed`` of them are still to come."""
 LOOKING: Final = 5
@@ -201,6 +201,9 @@ class Exchange(Outbox):
             self._refuse_command(command, mistake)
         elif command.field == C_STORE_RQ:
             self.state, self._request = PASSING, command
+            if self.conversation.releasing(command) is not None:
+                # while its sender reads the instance from its disk it is decided, and its receiver makes ready for it
+                yield from self._open_data_set()
         elif command.has_data_set:
             self.state, self._request = HOLDING, command
             self._data.clear()
@@ -224,7 +227,7 @@ class Exchange(Outbox):
         self.pieces.append(self.framed(ruling.command, ruling.data))
 
     def _open_data_set(self) -> Outputs:
-        """The first fragment of a data set that is cut through: decide a C-STORE, then send its command."""
+        """A data set that is cut through is next: decide a C-STORE, then send its command."""
         if self._request is not None:
             command, ruling = self._request, Ruling(command=self._request.raw)
             retrieval = self.conversation.releasing(command)

@@ -55,7 +55,7 @@ class Inspection:
             self._look_behind(self._scan)
 
     def _look_behind(self, scan: Scan) -> None:
-        self.behind = Behind(self._transfer_syntax, scan.elements[-1].tag if scan.elements else -1)
+        self.behind = Behind(self._transfer_syntax, next(reversed(scan.elements), -1))
         try:
             self.behind.take(self.rest)
         except Malformed:

@@ -14,7 +14,6 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import lru_cache
 from io import BytesIO
-from operator import itemgetter
 
 import msgspec
 from pydicom.config import IGNORE, WARN, settings
@@ -25,7 +24,7 @@ from pydicom.filereader import read_dataset
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from hirules.dimse import flat
-from hirules.dimse.elements import DEFLATED, Element, Malformed, Scan, deflated, inflated, scanned, spliced
+from hirules.dimse.elements import DEFLATED, Elements, Malformed, Scan, deflated, inflated, scanned, spliced
 from hirules.dimse.identifier import CHARACTER_SET, write
 from hirules.dimse.translate import same
 from hirules.model.dataset import DatasetView, dataset_of, element_names, element_of, keyword_of, tag_of, value_at
@@ -38,7 +37,6 @@ _MAY_NOT_BE_KEPT = Unknown("the archive answered it zero-length, and may not kee
 _PIXELS = "PixelData"
 _NUMBER = re.compile(r"\(([0-9A-Fa-f]{4}),([0-9A-Fa-f]{4})\)")
 _FIRST_BEHIND = 0x7FE00000
-_tag_of_element = itemgetter(0)
 _LIKE_A_VR = 0x4141
 """From here on the two lower bytes of a length can be letters, as those of a value representation are."""
 
@@ -85,7 +83,7 @@ class HeldView(ByKeyword):
         self._came = came
         self._header = header
         self._kept = kept
-        self._there = dict(zip(map(_tag_of_element, came.elements), came.elements, strict=True))
+        self._there = came.elements
         self._read: dict[str, object] = {}
         self._whole: Dataset | None = None
         self._names: dict[str, int] | None = None
@@ -147,7 +145,7 @@ class HeldView(ByKeyword):
         plain = flat.read(alone, self._came.transfer_syntax)
         if plain is not None and key in plain:
             return plain[key]
-        return value_at(Held(alone, [], self._came.transfer_syntax).dataset, tag)
+        return value_at(Held(alone, {}, self._came.transfer_syntax).dataset, tag)
 
     def _alone(self, tag: int) -> bytes | None:
         """The element, behind the character set where there is one, where no other says how to read it; else ``None``."""
@@ -155,10 +153,10 @@ class HeldView(ByKeyword):
             return None
         came = self._came
         tags = (tag,) if tag == CHARACTER_SET or CHARACTER_SET not in self._there else (CHARACTER_SET, tag)
-        first = self._there[tags[0]]
-        if first.end - first.start >= _LIKE_A_VR:
+        start, end = self._there[tags[0]]
+        if end - start >= _LIKE_A_VR:
             return None  # pydicom could take its length for a value representation, which the scan looked at only where the data set begins
-        return b"".join([came.data[self._there[one].start : self._there[one].end] for one in tags])
+        return b"".join([came.data[slice(*self._there[one])] for one in tags])
 
 
 @lru_cache(maxsize=4096)
@@ -179,7 +177,7 @@ class Held(msgspec.Struct, frozen=True):
     """An encoded data set, or its header, whose framing is exact."""
 
     data: bytes
-    elements: list[Element]
+    elements: Elements
     transfer_syntax: str
     """In which ``data`` is: never the deflated one."""
     deflated: bool = False
@@ -281,8 +279,7 @@ def carried_out(decision: Decision, came: Held, before: Fields, strip: Collectio
         changes = _changes(came, before, wanted)
     elif not strip:
         return deflated(came.data) if came.deflated else came.data
-    there = {element.tag for element in came.elements}
-    changes.update((tag, None) for tag in strip if tag in there or tag in changes)
+    changes.update((tag, None) for tag in strip if tag in came.elements or tag in changes)
     if not changes:
         return deflated(came.data) if came.deflated else came.data
     data = spliced(came.data, came.elements, changes, came.transfer_syntax)
@@ -314,7 +311,7 @@ def _encoded(dataset: Dataset, tags: Iterable[int], transfer_syntax: str) -> dic
     except Malformed:
         raise ValueError("a changed element cannot be encoded") from None
     wanted = set(tags)
-    return {element.tag: data[element.start : element.end] for element in elements if element.tag in wanted}
+    return {tag: data[start:end] for tag, (start, end) in elements.items() if tag in wanted}
 
 
 def _check(data: bytes, came: Held, changes: Mapping[int, bytes | None], wanted: Fields, strip: frozenset[int]) -> None:
