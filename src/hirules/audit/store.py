@@ -13,12 +13,8 @@ import fcntl
 import os
 import stat
 import threading
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from typing import Protocol
 
 
 class NotRecorded(Exception):
@@ -41,7 +37,8 @@ class _Batch:
     def __init__(self) -> None:
         self.lines: list[bytes] = []
         self.sync = False
-        self.done = threading.Event()
+        self.done: threading.Event | None = None
+        """Made by who waits first: most batches are of one."""
         self.error: str | None = None
 
 
@@ -55,6 +52,10 @@ class FileStore:
         self._writing = threading.Lock()
         self._batch = _Batch()
         self._file: int | None = None
+        self._identity = (0, 0)
+        """Device and inode of the open file."""
+        self._written = -1
+        """Where what was written last ends, with a newline."""
         self._closed = False
         try:
             self._file = self._open()
@@ -71,9 +72,12 @@ class FileStore:
             leads = not batch.lines
             batch.lines.append(line)
             batch.sync |= sync
+            if not leads and batch.done is None:
+                batch.done = threading.Event()
         if leads:
             self._lead(batch)
         else:
+            assert batch.done is not None
             batch.done.wait()
         if batch.error is not None:
             raise NotRecorded(batch.error)
@@ -95,7 +99,9 @@ class FileStore:
             with self._queue:
                 if self._batch is batch:
                     self._batch = _Batch()
-            batch.done.set()
+            # nobody joins it any more
+            if batch.done is not None:
+                batch.done.set()
 
     def _commit(self, data: bytes, sync: bool) -> str | None:
         """Write one batch; the reason where it failed."""
@@ -103,8 +109,11 @@ class FileStore:
             return f"`{self._path}` is closed"
         try:
             file = self._current()
-            with _locked(file):
+            fcntl.flock(file, fcntl.LOCK_EX)
+            try:
                 self._write(file, data, sync)
+            finally:
+                fcntl.flock(file, fcntl.LOCK_UN)
         except OSError as error:
             self._drop()  # after a failed sync the kernel may have forgotten the pages: begin anew with what is on disk
             return _why(error, self._path)
@@ -113,14 +122,16 @@ class FileStore:
     def _write(self, file: int, data: bytes, sync: bool) -> None:
         before = _end(file)
         try:
-            if before is not None and before > 0 and os.pread(file, 1, before - 1) != b"\n":
+            if before and before != self._written and os.pread(file, 1, before - 1) != b"\n":
                 data = b"\n" + data  # a crash left part of a line: it stays as it is, on a line of its own
             written = 0
             while written < len(data):
                 written += os.write(file, data[written:])  # a short write is followed by the error that explains it
             if sync:
                 os.fdatasync(file)
+            self._written = -1 if before is None else before + written
         except OSError:
+            self._written = -1
             if before is not None:
                 _cut(file, before)
             raise
@@ -129,11 +140,11 @@ class FileStore:
         """The open file, if it still is the one at the path; else the one that is there now."""
         if self._file is not None:
             try:
-                here, there = os.fstat(self._file), self._path.stat()
+                there = os.stat(self._path)  # noqa: PTH116 - half the cost of the path's own, once a line
             except FileNotFoundError:
                 self._drop()
             else:
-                if (here.st_dev, here.st_ino) != (there.st_dev, there.st_ino):
+                if (there.st_dev, there.st_ino) != self._identity:
                     self._drop()
         if self._file is None:
             self._file = self._open()
@@ -144,21 +155,14 @@ class FileStore:
         file = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         if new:
             _sync_folder(self._path.parent)  # the name of a new file is on disk only when its folder is
+        status = os.fstat(file)
+        self._identity, self._written = (status.st_dev, status.st_ino), -1
         return file
 
     def _drop(self) -> None:
         if self._file is not None:
             os.close(self._file)
             self._file = None
-
-
-@contextmanager
-def _locked(file: int) -> Iterator[None]:
-    fcntl.flock(file, fcntl.LOCK_EX)
-    try:
-        yield
-    finally:
-        fcntl.flock(file, fcntl.LOCK_UN)
 
 
 def _end(file: int) -> int | None:

@@ -116,8 +116,8 @@ def stored(command: Command) -> int:
 class Conversation:
     """The state of one direction that is about messages. ``sent`` are the requests that went through it.
 
-    Both directions run in threads of their own; what they share are the two ``sent`` tables.
-    INVARIANT: each access to the other's table is one atomic operation of a ``dict``.
+    Both directions run in threads of their own; what they share are the two ``sent`` tables, and ``getting``.
+    INVARIANT: each access to the other's table is one atomic operation of a ``dict``; a C-GET is ``getting`` only while it is in it.
     """
 
     other: Conversation
@@ -129,6 +129,8 @@ class Conversation:
         lengths = association.acceptor_max_length, association.requestor_max_length
         self.max_length, self.sender_max_length = lengths[::-1] if from_upstream else lengths
         self.sent: dict[int, Outstanding] = {}
+        self.getting: Outstanding | None = None
+        """The C-GET in ``sent``; there is one at most."""
         self.numbers: dict[int, int] = {}
         """Of the C-MOVEs that go through: the upstream's message id to the client's."""
         self.release_requested = False
@@ -172,7 +174,7 @@ class Conversation:
             return Mistake(MISTYPED_ARGUMENT, "the data set type does not fit the service")
         if field == C_STORE_RQ and not values.get("AffectedSOPInstanceUID"):
             return Mistake(MISTYPED_ARGUMENT, "the command names no instance")
-        if field == C_GET_RQ and any(request.field == C_GET_RQ for request in tuple(self.sent.values())):
+        if field == C_GET_RQ and self.getting is not None:
             # its instances do not say which one they belong to, and each is decided by what asked for it
             return Mistake(_OUT_OF_RESOURCES[C_GET_RQ], "another C-GET is outstanding")
         return None
@@ -192,16 +194,25 @@ class Conversation:
         return context.scp_role and (field != C_STORE_RQ or self._retrieval() is not None)
 
     def _retrieval(self) -> Outstanding | None:
-        """The other side's C-GET; it has one at most."""
-        return next((request for request in tuple(self.other.sent.values()) if request.field == C_GET_RQ), None)
+        """The other side's C-GET."""
+        return self.other.getting
 
     def register(self, command: Command, context: int, decision: Decision | None) -> None:
         """``command`` is about to be forwarded."""
         number = command.number
         ledger = Ledger() if command.field in (C_GET_RQ, C_MOVE_RQ) else None
-        self.sent[number] = Outstanding(command.field, context, decision, counts={}, ledger=ledger)
+        self.sent[number] = request = Outstanding(command.field, context, decision, counts={}, ledger=ledger)
+        if command.field == C_GET_RQ:
+            self.getting = request
         if ledger is not None and self.retrieves is not None:
             self.retrieves()
+
+    def over(self, number: int) -> Outstanding | None:
+        """The request of this number is not outstanding any more."""
+        request = self.sent.pop(number, None)
+        if request is not None and request is self.getting:
+            self.getting = None
+        return request
 
     def routed(self, command: Command, move: Move | None, told: Mapping[str, object]) -> None:
         """The C-MOVE that was registered takes a way of its own."""
@@ -285,12 +296,12 @@ class Conversation:
             return False
         request.status = status
         request.counts = {name: value for name in COUNTS if isinstance(value := values.get(name), int)}
-        self.other.sent.pop(number, None)
+        self.other.over(number)
         if request.move is not None:
             self.other.numbers.pop(request.move.number, None)
         # PS3.4 §B.2.3: success, and warnings, mean stored
         if request.field == C_STORE_RQ and not self.from_upstream and (status == 0 or status >> 12 == 0xB):
-            retrieval = self.other._retrieval()
+            retrieval = self.getting
             if retrieval is not None:
                 retrieval.instances += 1
                 if retrieval.ledger is not None:

@@ -165,7 +165,7 @@ class Guarded:
             by_us = not self._association.is_acceptor
             requests, stores = _conversation(association, options, by_us), _conversation(association, options, by_us)
             # PS3.4 §C.4.3: the peer stores what the program asked for by a C-GET on this association
-            stores.other.sent[0] = Outstanding(C_GET_RQ, 0, None)
+            stores.other.getting = Outstanding(C_GET_RQ, 0, None)
             self._made = _Table(Desk(self._asking, options, association, lookup), requests, stores)
             return self._made
 
@@ -249,7 +249,8 @@ class Guarded:
         try:
             carry_out()
         finally:
-            finished = conversation.sent.pop(command.number)
+            finished = conversation.over(command.number)
+            assert finished is not None  # INVARIANT: it was registered above, and one thread carries it out
             self._handed.pop(command.number, None)
             if handed is not None:
                 finished.told = {**finished.told, **handed.told}

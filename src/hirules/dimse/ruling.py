@@ -75,6 +75,7 @@ class Desk:
 
     def __init__(self, gate: Gate, options: Options, association: Association, lookup: Lookup | None = None, destinations: Destinations | None = None) -> None:
         self._gate = gate
+        self._recording = gate if isinstance(gate, RecordsInstances) else None
         self._options = options
         self._association = association
         self._lookup = lookup
@@ -93,9 +94,9 @@ class Desk:
 
     def _leaves(self, decision: Decision | None, command: Command) -> bool:
         """Put an instance that a retrieve brings into the record; it must not leave where that fails."""
-        if decision is None or not isinstance(self._gate, RecordsInstances):
+        if decision is None or self._recording is None:
             return True
-        return self._gate.leaves(decision, str(command.values.get("AffectedSOPInstanceUID", "")))
+        return self._recording.leaves(decision, str(command.values.get("AffectedSOPInstanceUID", "")))
 
     def _rule(self, message: Message) -> Ruling:
         command, context = message.command, message.context
