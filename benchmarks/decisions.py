@@ -1,7 +1,8 @@
 """Decisions, engine against engine: interleaved rounds over the same requests, answers compared with ours.
 
-At each size every engine is opened with the rules and asked all requests once, to warm up. Then in each round every engine has
-its turn, in an order that moves on by one, so that what else the machine does meets them all. A turn asks
+At each size every engine is opened with the rules, in a process of its own, and asked all requests once, to warm up. Then in each
+round every engine has its turn, in an order that moves on by one, so that what else the machine does meets them all; the processes of
+the others sleep. A turn asks
 
     the 2,000 requests again                   p50, p95: what recurs, as an archive's clients do
     some that it was never asked before        p50, p95 of `new`: what an engine that remembers answers pays without its memory
@@ -11,16 +12,14 @@ and ends early when its seconds are used up; the next one goes on from there.
 
 from __future__ import annotations
 
-import gc
 import itertools
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import Any
 
-from benchmarks.engines import ENGINES, Engine, NotAvailable, Opened, load
-from benchmarks.measure import overhead, percentile, turn
-from benchmarks.workload import generate
+from benchmarks.alone import Alone
+from benchmarks.engines import ENGINES, Engine, NotAvailable
+from benchmarks.measure import overhead, percentile
 
 REPEATED = 2000
 NEW_A_ROUND = 400
@@ -45,6 +44,8 @@ class Figures:
     compared: int
     mismatches: int
     seconds_to_open: float
+    mebibytes: float
+    """That the rules hold in memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +60,9 @@ class Result:
 
 @dataclass(slots=True)
 class Contender:
-    """An open engine with its requests and what was measured so far."""
+    """An open engine and what was measured of it so far."""
 
-    engine: Engine
-    opened: Opened
-    seconds_to_open: float
-    repeated: list[Any]
-    fresh: list[Any]
+    alone: Alone
     cursor: int = 0
     times: list[int] = field(default_factory=list)
     new_times: list[int] = field(default_factory=list)
@@ -74,21 +71,21 @@ class Contender:
 
     def recurring(self, cost: int, seconds: float, record: bool) -> None:
         """A turn over the requests that recur, from where the last one stopped."""
-        order = [*range(self.cursor, len(self.repeated)), *range(self.cursor)]
-        done = self._turn(self.repeated, order, cost, seconds)
-        self.cursor = (self.cursor + len(done)) % len(self.repeated)
+        done = self._turn([*range(self.cursor, REPEATED), *range(self.cursor)], cost, seconds)
+        self.cursor = (self.cursor + len(done)) % REPEATED
         if record:
             self.times += done
             self.rounds_p50.append(percentile(done, 0.5))
 
-    def new(self, numbers: Sequence[int], cost: int, seconds: float) -> None:
+    def new(self, round_: int, cost: int, seconds: float) -> None:
         """A turn over requests that it was never asked."""
-        self.new_times += self._turn(self.fresh, numbers, cost, seconds, first=len(self.repeated))
+        first = REPEATED + round_ * NEW_A_ROUND
+        self.new_times += self._turn(range(first, first + NEW_A_ROUND), cost, seconds)
 
-    def _turn(self, requests: Sequence[Any], order: Sequence[int], cost: int, seconds: float, first: int = 0) -> list[int]:
-        done = turn(self.opened.decide, self.opened.allowed, (requests[number] for number in order), cost, seconds)
-        for number, allowed in zip(order, done.allowed, strict=False):
-            self.answers.setdefault(first + number, set()).add(allowed)
+    def _turn(self, numbers: Sequence[int], cost: int, seconds: float) -> list[int]:
+        done = self.alone.turn(numbers, cost, seconds)
+        for number, allowed in zip(numbers, done.allowed, strict=False):
+            self.answers.setdefault(number, set()).add(allowed)
         return done.times
 
 
@@ -98,47 +95,39 @@ def run(sizes: Iterable[int], rounds: int = 5, seconds: float = 0.5, engines: Se
     figures: list[Figures] = []
     unavailable: dict[str, str] = {}
     for size in sizes:
-        contenders = list(_open(size, rounds, engines, unavailable, say))
-        try:
+        with ExitStack() as opened:
+            contenders = list(_open(size, rounds, engines, opened, unavailable, say))
             _rounds(contenders, rounds, cost, seconds)
-        finally:
-            for contender in contenders:
-                contender.opened.close()
-            gc.unfreeze()
         figures += _figures(contenders, size)
         for line in figures[-len(contenders) :]:
             say(f"{size:>6} rules  {line.engine:<24} {line.p50:>10.2f} µs  new {line.new_p50:>10.2f} µs  {line.mismatches} of {line.compared} differ")
     return Result(figures, unavailable, cost, rounds)
 
 
-def _open(size: int, rounds: int, engines: Sequence[Engine], unavailable: dict[str, str], say: Callable[[str], None]) -> Iterator[Contender]:
-    workload = generate(size, REPEATED + rounds * NEW_A_ROUND)
+def _open(size: int, rounds: int, engines: Sequence[Engine], opened: ExitStack, unavailable: dict[str, str], say: Callable[[str], None]) -> Iterator[Contender]:
     for engine in engines:
-        begin = time.perf_counter()
         try:
-            opened = load(engine, workload)
+            alone = Alone(engine, size, REPEATED + rounds * NEW_A_ROUND)
         except NotAvailable as reason:
             if engine.name not in unavailable:
                 say(f"{engine.name}: not available: {reason}")
             unavailable[engine.name] = str(reason)
             continue
-        prepared = [opened.prepare(query) for query in workload.queries]
-        yield Contender(engine, opened, time.perf_counter() - begin, prepared[:REPEATED], prepared[REPEATED:])
+        opened.callback(alone.close)
+        yield Contender(alone)
 
 
 def _rounds(contenders: Sequence[Contender], rounds: int, cost: int, seconds: float) -> None:
-    gc.collect()
-    gc.freeze()  # what loading made is not looked through again: as a server does, and for all engines alike
     for contender in contenders:
         contender.recurring(cost, 4 * seconds, record=False)
     for number in range(rounds):
         for contender in itertools.islice(itertools.cycle(contenders), number, number + len(contenders)):
             contender.recurring(cost, seconds, record=True)
-            contender.new(range(number * NEW_A_ROUND, (number + 1) * NEW_A_ROUND), cost, seconds)
+            contender.new(number, cost, seconds)
 
 
 def _figures(contenders: Sequence[Contender], size: int) -> list[Figures]:
-    by_name = {contender.engine.name: contender.answers for contender in contenders}
+    by_name = {contender.alone.engine.name: contender.answers for contender in contenders}
     expected = next((by_name[name] for name in MEASURE_OF_AGREEMENT if name in by_name), {})
     return [_of(contender, size, expected) for contender in contenders]
 
@@ -146,10 +135,10 @@ def _figures(contenders: Sequence[Contender], size: int) -> list[Figures]:
 def _of(contender: Contender, size: int, expected: dict[int, set[bool]]) -> Figures:
     both = contender.answers.keys() & expected.keys()
     return Figures(
-        engine=contender.engine.name,
+        engine=contender.alone.engine.name,
         size=size,
-        ours=contender.engine.ours,
-        sliced=contender.engine.sliced,
+        ours=contender.alone.engine.ours,
+        sliced=contender.alone.engine.sliced,
         p50=percentile(contender.times, 0.5),
         p95=percentile(contender.times, 0.95),
         new_p50=percentile(contender.new_times, 0.5),
@@ -158,5 +147,6 @@ def _of(contender: Contender, size: int, expected: dict[int, set[bool]]) -> Figu
         decisions=len(contender.times) + len(contender.new_times),
         compared=len(both),
         mismatches=sum(contender.answers[number] != expected[number] for number in both),
-        seconds_to_open=contender.seconds_to_open,
+        seconds_to_open=contender.alone.load.seconds,
+        mebibytes=contender.alone.load.mebibytes,
     )

@@ -76,13 +76,19 @@ ENGINES: tuple[Engine, ...] = (
 )
 
 
+Opener = Callable[[Workload], Opened]
+
+
 def load(engine: Engine, workload: Workload) -> Opened:
     """``engine`` with the rules of ``workload``; :class:`NotAvailable` where its package is not there."""
+    return opener(engine)(workload)
+
+
+def opener(engine: Engine) -> Opener:
+    """What opens ``engine``, its package imported; :class:`NotAvailable` where that is not there."""
     module, _, function = engine.open.partition(":")
     try:
-        opener = getattr(importlib.import_module(module), function)
+        found: Opener = getattr(importlib.import_module(module), function)
     except ImportError as missing:
         raise NotAvailable(f"`{missing.name}` is not installed") from missing
-    opened = opener(workload)
-    assert isinstance(opened, Opened)
-    return opened
+    return found
