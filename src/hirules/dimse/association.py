@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from typing import TypeVar
 
 import msgspec
 
@@ -116,20 +118,23 @@ class _User(msgspec.Struct):
     extended: tuple[ExtendedNegotiation, ...] = ()
 
 
+Known = TypeVar("Known")
+_REMEMBERED = 64
+_LONGEST = 32 * 1024
+_requests: dict[bytes, tuple[_User, dict[int, Context]]] = {}
+_acceptances: dict[bytes, tuple[_User, list[tuple[int, str | None]]]] = {}
+"""What was read of PDUs without a mistake. INVARIANT: nothing of it is changed any more, and no user identity is kept."""
+
+
 def decode_request(pdu: bytes, address: str = "", port: int = 0) -> Association:
     """The A-ASSOCIATE-RQ in ``pdu``. Raises :class:`AssociationError`."""
-    contexts: dict[int, Context] = {}
-    user, items = _read(pdu, 0x20)
-    for offset, end in items:
-        context = _proposed(pdu, offset, end, user.roles)
-        if context.id in contexts:
-            raise AssociationError("a presentation context id is repeated")
-        contexts[context.id] = context
-    if not contexts:
-        raise AssociationError("no presentation context")
-    for abstract_syntax in user.roles:
-        if all(context.abstract_syntax != abstract_syntax for context in contexts.values()):
-            raise AssociationError("a role for a SOP class without a presentation context")
+    key = _alike(pdu)
+    known = _requests.get(key)
+    if known is None:
+        known = user, contexts = _request(pdu)
+        if user.identity is None:
+            _remember(_requests, key, known)
+    user, contexts = known
     return Association(
         calling_ae_title=_ae_title(pdu, 26),
         called_ae_title=_ae_title(pdu, 10),
@@ -148,11 +153,16 @@ def decode_request(pdu: bytes, address: str = "", port: int = 0) -> Association:
 
 def decode_acceptance(pdu: bytes, requested: Association) -> Association:
     """``requested`` as the A-ASSOCIATE-AC in ``pdu`` accepts it. Raises :class:`AssociationError`."""
-    user, items = _read(pdu, 0x21)
+    key = _alike(pdu)
+    known = _acceptances.get(key)
+    if known is None:
+        user, items = _read(pdu, 0x21)
+        known = user, [_answered(pdu, offset, end) for offset, end in items]
+        _remember(_acceptances, key, known)
+    user, answers = known
     contexts = dict(requested.contexts)
     answered: set[int] = set()
-    for offset, end in items:
-        number, transfer_syntax = _answered(pdu, offset, end)
+    for number, transfer_syntax in answers:
         context = requested.contexts.get(number)
         if context is None or number in answered:
             raise AssociationError("an answer to a presentation context that was not proposed")
@@ -161,6 +171,34 @@ def decode_acceptance(pdu: bytes, requested: Association) -> Association:
         # the acceptor cannot give a role that was not proposed
         contexts[number] = msgspec.structs.replace(context, transfer_syntax=transfer_syntax, scu_role=scu, scp_role=scp and context.scp_role)
     return msgspec.structs.replace(requested, contexts=contexts, acceptor_max_length=user.max_length, accepted=True)
+
+
+def _alike(pdu: bytes) -> bytes:
+    """What a PDU says beside its AE titles. A peer's differ in no more, from one association to the next."""
+    return pdu[6:8] + pdu[_FIXED:]
+
+
+def _remember(seen: dict[bytes, Known], key: bytes, known: Known) -> None:
+    if len(key) > _LONGEST:
+        return
+    if len(seen) >= _REMEMBERED:
+        seen.clear()
+    seen[key] = known
+
+
+def _request(pdu: bytes) -> tuple[_User, dict[int, Context]]:
+    contexts: dict[int, Context] = {}
+    user, items = _read(pdu, 0x20)
+    for offset, end in items:
+        context = _proposed(pdu, offset, end, user.roles)
+        if context.id in contexts:
+            raise AssociationError("a presentation context id is repeated")
+        contexts[context.id] = context
+    if not contexts:
+        raise AssociationError("no presentation context")
+    if not user.roles.keys() <= {context.abstract_syntax for context in contexts.values()}:
+        raise AssociationError("a role for a SOP class without a presentation context")
+    return user, contexts
 
 
 def _read(pdu: bytes, context_type: int) -> tuple[_User, list[tuple[int, int]]]:
@@ -333,7 +371,12 @@ def _sub_uid(pdu: bytes, begin: int, end: int) -> tuple[str, int]:
 
 
 def _uid(pdu: bytes, begin: int, end: int) -> str:
-    text = _ascii(pdu[begin:end])
+    return _uid_of(pdu[begin:end])
+
+
+@lru_cache(maxsize=1024)
+def _uid_of(value: bytes) -> str:
+    text = _ascii(value)
     if len(text) > 64 or not text or text.strip("0123456789."):
         raise AssociationError("no UID where one is needed")
     return text

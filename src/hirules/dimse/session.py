@@ -17,6 +17,7 @@ import msgspec
 
 from hirules.dimse.access import Access
 from hirules.dimse.association import Association, AssociationError, decode_acceptance, decode_request
+from hirules.dimse.conversation import Conversation
 from hirules.dimse.delivery import Delivery
 from hirules.dimse.destinations import Destinations
 from hirules.dimse.identity import IdentityFailed
@@ -104,6 +105,7 @@ class Session:
         self._pulse = pulse
         self._delivery: Delivery | None = None
         self._upstream: Peer | None = None
+        self._asking: Conversation | None = None
         self._name = f"{address[0]}:{address[1]}"
         self._lanes: tuple[Lane, ...] = ()
         self._end_lock = threading.Lock()
@@ -170,7 +172,7 @@ class Session:
         request = self._receive_request()
         asked = self._decoded(request, certificate)
         if self._destinations is not None and self._destinations.moves.awaited(asked):
-            self._delivery = Delivery(self._client, request, asked, self._gate, self._options, self._destinations.moves)
+            self._delivery = Delivery(self._client, request, asked, self._gate, self._options, self._destinations.moves, self._access)
             self._delivery.run()
             return
         asked, identity = self._identified(self._called(asked))
@@ -181,7 +183,8 @@ class Session:
         desk = Desk(self._gate, self._options, asked)
         wanted = request_upstream(request, asked, self._options)
         try:
-            acceptance = self._ask_upstream(wanted if self._access.forward_identity else without_identity(wanted))
+            stated = asked.user_identity is not None
+            acceptance = self._ask_upstream(without_identity(wanted) if stated and not self._access.forward_identity else wanted)
             agreed = decode_acceptance(acceptance, asked)
         except AssociationError as error:
             self._tell_upstream(abort_pdu(INVALID_PARAMETER))
@@ -315,7 +318,8 @@ class Session:
         except OSError as error:
             self._end(f"the client could not be sent to: {type(error).__name__}", abort_pdu(0))
         self._lanes = (to_client, to_upstream)
-        asking, pulse = relay.client.exchange.conversation, self._pulse
+        self._asking = asking = relay.client.exchange.conversation
+        pulse = self._pulse
         if pulse is not None:
             asking.retrieves = lambda: pulse.watch(asking, to_client)
         self._tally.made()
@@ -332,6 +336,7 @@ class Session:
         for completed in relay.unfinished(self._ended):
             desk.complete(completed)
         asking.part()
+        self._asking = None
 
     def _run(self, pump: Pump, other: Pump) -> None:
         """One pump's whole life, and its part of the end."""
@@ -367,13 +372,18 @@ class Session:
             try:
                 size = receive_more(source, buffer) if more else source.recv_into(buffer)
             except BlockingIOError:
-                # the kernel's time-out: nothing came from here, but perhaps from the other side
-                if time.monotonic() - self._active < self._options.idle_timeout:
+                # the kernel's time-out: nothing came from here, but perhaps from the other side, or by a delivery
+                if time.monotonic() - self._active < self._options.idle_timeout or self._delivers():
                     continue
                 self._end("idle for too long", abort_pdu(0))
                 return 0
             self._active = time.monotonic()
             return size
+
+    def _delivers(self) -> bool:
+        """Whether instances of a C-MOVE of this association go through, of which its own connections show nothing."""
+        requests = [] if self._asking is None else list(self._asking.sent.values())
+        return any(request.move is not None and request.move.flows(self._options.idle_timeout) for request in requests)
 
     def _end(self, how: str, abort: bytes) -> None:
         """The first to end it says how."""
