@@ -4,7 +4,8 @@ At each size every engine is opened with the rules, in a process of its own, and
 round every engine has its turn, in an order that moves on by one, so that what else the machine does meets them all; the processes of
 the others sleep. A turn asks
 
-    the 2,000 requests again                   p50, p95: what recurs, as an archive's clients do
+    the 2,000 requests                         p50, p95 of `woken`: the others have filled the processor's caches meanwhile
+    the same again                             p50, p95: what recurs, as an archive's clients do
     some that it was never asked before        p50, p95 of `new`: what an engine that remembers answers pays without its memory
 
 and ends early when its seconds are used up; the next one goes on from there.
@@ -39,6 +40,8 @@ class Figures:
     p95: float
     new_p50: float
     new_p95: float
+    woken_p50: float
+    woken_p95: float
     rounds_p50: list[float]
     decisions: int
     compared: int
@@ -66,21 +69,34 @@ class Contender:
     cursor: int = 0
     times: list[int] = field(default_factory=list)
     new_times: list[int] = field(default_factory=list)
+    woken_times: list[int] = field(default_factory=list)
     rounds_p50: list[float] = field(default_factory=list)
     answers: dict[int, set[bool]] = field(default_factory=dict)
 
-    def recurring(self, cost: int, seconds: float, record: bool) -> None:
-        """A turn over the requests that recur, from where the last one stopped."""
-        done = self._turn([*range(self.cursor, REPEATED), *range(self.cursor)], cost, seconds)
-        self.cursor = (self.cursor + len(done)) % REPEATED
-        if record:
-            self.times += done
-            self.rounds_p50.append(percentile(done, 0.5))
+    def warm_up(self, cost: int, seconds: float) -> None:
+        """A turn that is not recorded."""
+        self._recurring(cost, seconds)
+
+    def woken(self, cost: int, seconds: float) -> None:
+        """A turn over the requests that recur, the first after others had theirs."""
+        self.woken_times += self._recurring(cost, seconds)
+
+    def again(self, cost: int, seconds: float) -> None:
+        """The next one."""
+        done = self._recurring(cost, seconds)
+        self.times += done
+        self.rounds_p50.append(percentile(done, 0.5))
 
     def new(self, round_: int, cost: int, seconds: float) -> None:
         """A turn over requests that it was never asked."""
         first = REPEATED + round_ * NEW_A_ROUND
         self.new_times += self._turn(range(first, first + NEW_A_ROUND), cost, seconds)
+
+    def _recurring(self, cost: int, seconds: float) -> list[int]:
+        """From where the last one stopped."""
+        done = self._turn([*range(self.cursor, REPEATED), *range(self.cursor)], cost, seconds)
+        self.cursor = (self.cursor + len(done)) % REPEATED
+        return done
 
     def _turn(self, numbers: Sequence[int], cost: int, seconds: float) -> list[int]:
         done = self.alone.turn(numbers, cost, seconds)
@@ -100,7 +116,8 @@ def run(sizes: Iterable[int], rounds: int = 5, seconds: float = 0.5, engines: Se
             _rounds(contenders, rounds, cost, seconds)
         figures += _figures(contenders, size)
         for line in figures[-len(contenders) :]:
-            say(f"{size:>6} rules  {line.engine:<24} {line.p50:>10.2f} µs  new {line.new_p50:>10.2f} µs  {line.mismatches} of {line.compared} differ")
+            times = f"{line.p50:>10.2f} µs  new {line.new_p50:>10.2f}  woken {line.woken_p50:>10.2f}"
+            say(f"{size:>6} rules  {line.engine:<24} {times}  {line.mismatches} of {line.compared} differ")
     return Result(figures, unavailable, cost, rounds)
 
 
@@ -119,10 +136,11 @@ def _open(size: int, rounds: int, engines: Sequence[Engine], opened: ExitStack, 
 
 def _rounds(contenders: Sequence[Contender], rounds: int, cost: int, seconds: float) -> None:
     for contender in contenders:
-        contender.recurring(cost, 4 * seconds, record=False)
+        contender.warm_up(cost, 4 * seconds)
     for number in range(rounds):
         for contender in itertools.islice(itertools.cycle(contenders), number, number + len(contenders)):
-            contender.recurring(cost, seconds, record=True)
+            contender.woken(cost, seconds)
+            contender.again(cost, seconds)
             contender.new(number, cost, seconds)
 
 
@@ -143,8 +161,10 @@ def _of(contender: Contender, size: int, expected: dict[int, set[bool]]) -> Figu
         p95=percentile(contender.times, 0.95),
         new_p50=percentile(contender.new_times, 0.5),
         new_p95=percentile(contender.new_times, 0.95),
+        woken_p50=percentile(contender.woken_times, 0.5),
+        woken_p95=percentile(contender.woken_times, 0.95),
         rounds_p50=contender.rounds_p50,
-        decisions=len(contender.times) + len(contender.new_times),
+        decisions=len(contender.times) + len(contender.woken_times) + len(contender.new_times),
         compared=len(both),
         mismatches=sum(contender.answers[number] != expected[number] for number in both),
         seconds_to_open=contender.alone.load.seconds,

@@ -27,7 +27,10 @@ def markdown(result: Result, machine: Mapping[str, str], plotted: bool = True) -
         "One generated hospital workload, one run, interleaved rounds. Every engine has the rules in its own form, encoded as its documentation advises "
         "(`benchmarks/peers/` says how and why), and gets its requests ready in the form it takes. Times are µs for one decision, the clock's own cost "
         f"({result.clock_overhead_ns} ns) taken off. Absolute figures drift with the machine: compare within the table.",
-        "- *again*: 2,000 different requests, asked in every round. *new*: requests that the engine was never asked before.\n"
+        "Each engine runs in a process of its own, as it would be deployed: in one process with the others its objects would lie scattered among theirs. "
+        "One process is at work at a time, the others sleep; they take turns, in an order that moves on by one each round.",
+        "- *again*: 2,000 different requests, asked in every round, a second time. *woken*: the same the first time, after the turns of the other engines, "
+        "which leave nothing of this one's in the processor's caches. *new*: requests that the engine was never asked before, after those.\n"
         "- *sliced*: the application, not the engine, picks the rules of the action and the calling AE title before it asks.\n"
         "- *differ*: requests that the engine decides unlike hirules, of those that it had time for, at all sizes.",
         "![µs a decision by number of rules](decisions.svg)" if plotted else "(no plot: `matplotlib` is not installed)",
@@ -35,6 +38,11 @@ def markdown(result: Result, machine: Mapping[str, str], plotted: bool = True) -
         _table(result.figures, sizes, ("p50", "p95"), agreement=True),
         "## p50 / p95, new",
         _table(result.figures, sizes, ("new_p50", "new_p95")),
+        "## p50 / p95, woken",
+        _table(result.figures, sizes, ("woken_p50", "woken_p95")),
+        "## Memory, MiB",
+        "What the process holds more once the rules are loaded and the requests are ready: RSS, the engine's own library not counted, Cerbos' server wholly.",
+        _table(result.figures, sizes, ("mebibytes",)),
         "## How many times faster hirules is",
         _ratios(result.figures, sizes),
     ]
@@ -44,7 +52,7 @@ def markdown(result: Result, machine: Mapping[str, str], plotted: bool = True) -
     return "\n\n".join(parts) + "\n"
 
 
-def _table(figures: Sequence[Figures], sizes: Sequence[int], columns: tuple[str, str], agreement: bool = False) -> str:
+def _table(figures: Sequence[Figures], sizes: Sequence[int], columns: tuple[str, ...], agreement: bool = False) -> str:
     head = ["engine", *(f"{size:,} rules" for size in sizes), *(["differ"] if agreement else [])]
     lines = [head, ["---", *(["---:"] * (len(head) - 1))]]
     for name in dict.fromkeys(line.engine for line in figures):
@@ -60,7 +68,7 @@ def _ratios(figures: Sequence[Figures], sizes: Iterable[int]) -> str:
     """By p50: of the two engines of ours that serve, against the best peer, and against the best that picks the rules itself."""
     lines = ["| | rules | hirules, µs | best peer | times | best that is not sliced | times |", "|---|---:|---:|---|---:|---|---:|"]
     for name in ("hirules, indexed", "hirules, gate.check"):
-        for column, what in (("p50", "again"), ("new_p50", "new")):
+        for column, what in (("p50", "again"), ("new_p50", "new"), ("woken_p50", "woken")):
             for size in sizes:
                 here = [line for line in figures if line.size == size]
                 mine = next((getattr(line, column) for line in here if line.engine == name), None)
