@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hirules.dimse import association
 from hirules.dimse.association import AssociationError, ExtendedNegotiation, UserIdentity, decode_acceptance, decode_request
 from tests.dimse.associations import CT, FIND, GET, PRIVATE, SYNTAXES, acceptance, extended, identity, request, window
 
@@ -56,6 +57,30 @@ def test_a_role_that_was_not_proposed_cannot_be_accepted() -> None:
     agreed = decode_acceptance(acceptance(), decode_request(request(contexts=[FIND, GET, CT])))
     assert agreed.contexts[5].accepted
     assert not agreed.contexts[5].scp_role
+
+
+def test_what_comes_again_is_read_as_the_first_time_with_its_own_titles() -> None:
+    first = decode_request(request(window(5, 0)), "10.0.0.9")
+    again = decode_request(request(window(5, 0), calling="OTHER", called="GATE2"), "10.0.0.8")
+    assert again == msgspec.structs.replace(first, calling_ae_title="OTHER", called_ae_title="GATE2", address="10.0.0.8")
+    asked = decode_request(request(contexts=[FIND, GET, CT]))
+    assert decode_acceptance(acceptance(), first).contexts[5].scp_role
+    assert not decode_acceptance(acceptance(), asked).contexts[5].scp_role
+
+
+def test_a_passcode_is_not_kept_nor_the_answer_to_it() -> None:
+    before = len(association._requests), len(association._acceptances)
+    decode_request(request(identity(2, b"who", b"unheard of secret")))
+    decode_acceptance(with_items(acceptance(), item(0x59, b"\0\6ticket")), decode_request(request()))
+    kept = [*association._requests, *association._acceptances]
+    assert not any(b"unheard of secret" in key or b"ticket" in key for key in kept)
+    assert before[1] == len(association._acceptances)
+
+
+def test_what_is_kept_is_bounded() -> None:
+    for number in range(3 * association._REMEMBERED):
+        decode_request(request(contexts=[f"1.2.3.{number}"]))
+    assert len(association._requests) <= association._REMEMBERED
 
 
 def test_a_private_sop_class_is_a_context_like_any_other() -> None:

@@ -116,6 +116,8 @@ class _User(msgspec.Struct):
     identity: UserIdentity | None = None
     roles: dict[str, tuple[bool, bool]] = {}
     extended: tuple[ExtendedNegotiation, ...] = ()
+    secret: bool = False
+    """It brings a user identity, or the answer to one."""
 
 
 Known = TypeVar("Known")
@@ -123,7 +125,7 @@ _REMEMBERED = 64
 _LONGEST = 32 * 1024
 _requests: dict[bytes, tuple[_User, dict[int, Context]]] = {}
 _acceptances: dict[bytes, tuple[_User, list[tuple[int, str | None]]]] = {}
-"""What was read of PDUs without a mistake. INVARIANT: nothing of it is changed any more, and no user identity is kept."""
+"""What was read of PDUs without a mistake. INVARIANT: nothing of it is changed any more, and none has a user identity or the answer to one."""
 
 
 def decode_request(pdu: bytes, address: str = "", port: int = 0) -> Association:
@@ -132,7 +134,7 @@ def decode_request(pdu: bytes, address: str = "", port: int = 0) -> Association:
     known = _requests.get(key)
     if known is None:
         known = user, contexts = _request(pdu)
-        if user.identity is None:
+        if not user.secret:
             _remember(_requests, key, known)
     user, contexts = known
     return Association(
@@ -158,7 +160,8 @@ def decode_acceptance(pdu: bytes, requested: Association) -> Association:
     if known is None:
         user, items = _read(pdu, 0x21)
         known = user, [_answered(pdu, offset, end) for offset, end in items]
-        _remember(_acceptances, key, known)
+        if not user.secret:
+            _remember(_acceptances, key, known)
     user, answers = known
     contexts = dict(requested.contexts)
     answered: set[int] = set()
@@ -337,11 +340,13 @@ def _identity(user: _User, pdu: bytes, begin: int, end: int) -> None:
     second = first + 2 + int.from_bytes(pdu[first : first + 2], "big") if first + 2 <= end else -1
     if second != end:
         raise AssociationError("the user identity is malformed")
+    user.secret = True
     user.identity = UserIdentity(pdu[begin], pdu[begin + 4 : first], pdu[first + 2 : end], bool(pdu[begin + 1]))
 
 
 def _identity_response(user: _User, pdu: bytes, begin: int, end: int) -> None:
     """PS3.7 §D.3.3.7.2: the upstream's answer belongs to the client and passes unread."""
+    user.secret = True
 
 
 _USER_ITEMS = {
