@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hirules.audit import FileStore, LookupCost, NotRecorded, Recorder
-from hirules.audit.recorder import GROUP
+from hirules.audit.recorder import GROUP, GROUP_TIME
 from hirules.model.decision import Decision, Error, ExceptionUse, Note, ShadowResult
 from hirules.model.request import Request
 from hirules.model.vocabulary import VOCABULARY
@@ -107,6 +107,14 @@ def test_instances_are_synced_in_groups_and_the_last_ones_with_the_outcome() -> 
     recorder.outcome("r1", {"Status": 0}, NOW)
     recorder.outcome("r2", {"Status": 0}, NOW)
     assert [index for index, (_, sync) in enumerate(store.lines) if sync] == [GROUP - 1, GROUP + 3]
+
+
+def test_a_slow_retrieve_does_not_wait_for_a_whole_group() -> None:
+    store = Lines()
+    recorder = Recorder(store, VOCABULARY)
+    for number in range(6):
+        recorder.instance("r1", f"1.2.{number}", NOW + 0.4 * number * GROUP_TIME)
+    assert [sync for _, sync in store.lines] == [False, False, False, True, False, False]
 
 
 def test_what_a_request_brings_is_synced_in_groups_and_with_the_outcome_of_the_request() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from hirules.audit.record import (
     DecisionRecord,
@@ -23,8 +23,9 @@ from hirules.model.decision import Decision
 from hirules.model.request import Request, plain
 from hirules.model.vocabulary import Vocabulary
 
-GROUP = 64
-"""So many instances, and what was decided on them, are synced together."""
+GROUP = 256
+GROUP_TIME = timedelta(seconds=1)
+"""So many lines of instances, and of what was decided on them, are synced together, or as many as came in such a time."""
 BROUGHT = frozenset({"answer", "release"})
 """Decisions on what a request brings: many to a request, whose outcome syncs the last of them."""
 
@@ -38,7 +39,8 @@ class Recorder:
         """What of a request may be shown; that of the policy set that decides."""
         self._identifying_values = identifying_values
         self._loose = 0
-        """Lines of instances since one was synced; threads may miscount it by one another's, which syncs a little earlier or later."""
+        self._since: datetime | None = None
+        """Lines of instances since one was synced, and when the first of them was; threads may miscount, which syncs a little earlier or later."""
 
     @property
     def stores(self) -> bool:
@@ -79,7 +81,7 @@ class Recorder:
 
     def write(self, record: DecisionRecord) -> None:
         """Put ``record`` on disk; that of an ``answer`` or a ``release`` is written at once and synced with its group. Raises :class:`NotRecorded`."""
-        self._put(_line(record), sync=record.action not in BROUGHT or self._closes_group())
+        self._put(_line(record), sync=record.action not in BROUGHT or self._closes_group(record.time))
 
     def outcome(self, request_id: str, outcome: Mapping[str, object], time: datetime, *, action: str = "") -> None:
         """Complete the record of ``request_id``, which asked for ``action``. Written at once.
@@ -89,20 +91,24 @@ class Recorder:
         fields = {str(name): plain(value) for name, value in outcome.items()}
         sync = False
         if action not in BROUGHT:
-            sync, self._loose = self._loose > 0, 0
+            sync, self._loose, self._since = self._loose > 0, 0, None
         self._put(_line(OutcomeRecord(id=request_id, time=time, outcome=fields)), sync=sync)
 
     def instance(self, request_id: str, uid: str, time: datetime) -> None:
         """An instance is about to leave by the decision on ``request_id``. Written at once, synced with its group. Raises :class:`NotRecorded`."""
         shown_uid = shown_instance(uid, identifying_values=self._identifying_values)
-        self._put(_line(InstanceRecord(id=request_id, time=time, instance=shown_uid)), sync=self._closes_group())
+        self._put(_line(InstanceRecord(id=request_id, time=time, instance=shown_uid)), sync=self._closes_group(time))
 
-    def _closes_group(self) -> bool:
+    def _closes_group(self, time: datetime) -> bool:
         """Whether the line that is about to be written is the last one of its group."""
         self._loose += 1
-        if self._loose < GROUP:
+        begun = self._since
+        if begun is None:
+            self._since = time
             return False
-        self._loose = 0
+        if self._loose < GROUP and time - begun < GROUP_TIME:
+            return False
+        self._loose, self._since = 0, None
         return True
 
     def close(self) -> None:
