@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from bisect import bisect_left
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final, NamedTuple
@@ -311,19 +312,28 @@ def deflated(data: bytes) -> bytes:
 
 def spliced(header: bytes, elements: Elements, changes: Mapping[int, bytes | None], transfer_syntax: str) -> bytes:
     """``header`` with these elements encoded otherwise, added, or (``None``) taken out; group lengths follow (PS3.5 §7.2)."""
-    parts = {tag: header[start:end] for tag, (start, end) in elements.items()}
-    for tag, encoded in changes.items():
-        if encoded is None:
-            parts.pop(tag, None)
-        else:
-            parts[tag] = encoded
     order = ">" if transfer_syntax == ExplicitVRBigEndian else "<"
-    for group in {tag >> 16 for tag in changes}:
-        length = group << 16
-        if length in parts and length not in changes:
-            size = sum(len(part) for tag, part in parts.items() if tag >> 16 == group and tag != length)
-            if size:
-                parts[length] = parts[length][:-4] + struct.pack(order + "L", size)
-            else:
-                del parts[length]
-    return b"".join(parts[tag] for tag in sorted(parts))
+    made = {**changes, **_lengths(header, elements, changes, order)}
+    tags = list(elements)
+    parts, at = [], 0
+    for tag in sorted(made):
+        where = bisect_left(tags, tag)
+        start = elements[tags[where]][0] if where < len(tags) else len(header)
+        parts.append(header[at:start])
+        at = elements[tag][1] if tag in elements else start
+        parts.append(made[tag] or b"")
+    return b"".join((*parts, header[at:]))
+
+
+def _lengths(header: bytes, elements: Elements, changes: Mapping[int, bytes | None], order: str) -> dict[int, bytes | None]:
+    """The group lengths that follow the changes; of a group that is empty now there is none."""
+    found: dict[int, bytes | None] = {}
+    for length in {tag >> 16 << 16 for tag in changes}:
+        if length not in elements or length in changes:
+            continue
+        others = range(length + 1, length + 0x10000)
+        size = sum(end - start for tag, (start, end) in elements.items() if tag in others and tag not in changes)
+        size += sum(len(encoded or b"") for tag, encoded in changes.items() if tag in others)
+        start, end = elements[length]
+        found[length] = header[start : end - 4] + struct.pack(order + "L", size) if size else None
+    return found

@@ -6,6 +6,9 @@
 
 Law: the data set that leaves, when it is read again, is ``decision.effective.instance``. Elements that no rule changed are the very
 bytes that came. What cannot be kept so raises ``ValueError``, which quotes no value, and does not leave.
+
+Where the rules name what they change, and no other element says how to read it, nothing else is decoded: neither to decide, nor to
+edit, nor to look again. That the others say what they said follows from their bytes, which are compared.
 """
 
 from __future__ import annotations
@@ -29,6 +32,7 @@ from hirules.dimse.identifier import CHARACTER_SET, write
 from hirules.dimse.translate import same
 from hirules.model.dataset import DatasetView, dataset_of, element_names, element_of, keyword_of, tag_of, value_at
 from hirules.model.decision import Decision
+from hirules.model.overlay import touched
 from hirules.model.reading import ByKeyword, Fields, Unknown
 from hirules.model.request import Request
 
@@ -37,6 +41,9 @@ _MAY_NOT_BE_KEPT = Unknown("the archive answered it zero-length, and may not kee
 _PIXELS = "PixelData"
 _NUMBER = re.compile(r"\(([0-9A-Fa-f]{4}),([0-9A-Fa-f]{4})\)")
 _FIRST_BEHIND = 0x7FE00000
+_PIXEL_REPRESENTATION, _LUT_DESCRIPTOR = 0x00280103, 0x00283002
+_TELLING = frozenset({CHARACTER_SET, _PIXEL_REPRESENTATION, _LUT_DESCRIPTOR})
+"""Elements that say how others are read: text, and in implicit VR numbers that may be signed, and look-up tables (PS3.5 §6.1.2, §A.1)."""
 _LIKE_A_VR = 0x4141
 """From here on the two lower bytes of a length can be letters, as those of a value representation are."""
 
@@ -139,24 +146,13 @@ class HeldView(ByKeyword):
         return self._whole
 
     def _value(self, key: str, tag: int) -> object:
-        alone = self._alone(tag)
+        alone = self._came.alone((tag,)) if self._whole is None else None
         if alone is None:
             return value_at(self._all(), tag)
         plain = flat.read(alone, self._came.transfer_syntax)
         if plain is not None and key in plain:
             return plain[key]
         return value_at(Held(alone, {}, self._came.transfer_syntax).dataset, tag)
-
-    def _alone(self, tag: int) -> bytes | None:
-        """The element, behind the character set where there is one, where no other says how to read it; else ``None``."""
-        if self._whole is not None or tag >> 16 & 1 or " or " in _vr(tag):
-            return None
-        came = self._came
-        tags = (tag,) if tag == CHARACTER_SET or CHARACTER_SET not in self._there else (CHARACTER_SET, tag)
-        start, end = self._there[tags[0]]
-        if end - start >= _LIKE_A_VR:
-            return None  # pydicom could take its length for a value representation, which the scan looked at only where the data set begins
-        return b"".join([came.data[slice(*self._there[one])] for one in tags])
 
 
 @lru_cache(maxsize=4096)
@@ -173,6 +169,12 @@ def _vr(tag: int) -> str:
         return " or "
 
 
+@lru_cache(maxsize=4096)
+def _stands_alone(tag: int) -> bool:
+    """Whether its value representation is known, and none but :data:`_TELLING` says how to read it: not private, and no choice."""
+    return not tag >> 16 & 1 and " or " not in _vr(tag)
+
+
 class Held(msgspec.Struct, frozen=True):
     """An encoded data set, or its header, whose framing is exact."""
 
@@ -187,6 +189,20 @@ class Held(msgspec.Struct, frozen=True):
         """A new one, decoded when it is read."""
         syntax = self.transfer_syntax
         return read_dataset(BytesIO(self.data), syntax == ImplicitVRLittleEndian, syntax != ExplicitVRBigEndian, bytelength=len(self.data))
+
+    def alone(self, tags: Iterable[int]) -> bytes | None:
+        """Those of the elements ``tags`` that are there, with what says how to read them; ``None`` where more may say so."""
+        there, chosen = self.elements, {CHARACTER_SET}
+        for tag in tags:
+            if not _stands_alone(tag):
+                return None
+            chosen.add(tag)
+            if _vr(tag) == "SQ":
+                chosen.add(_PIXEL_REPRESENTATION)
+        places = [there[tag] for tag in sorted(chosen) if tag in there]
+        if places and places[0][1] - places[0][0] >= _LIKE_A_VR:
+            return None  # pydicom could take its length for a value representation, which the scan looked at only where the data set begins
+        return b"".join([self.data[start:end] for start, end in places])
 
     def __repr__(self) -> str:
         return f"Held({len(self.elements)} elements)"
@@ -213,7 +229,8 @@ def edited(dataset: Dataset, before: Fields, wanted: Fields) -> tuple[int, ...]:
     """
     changed: set[int] = set()
     creators: list[int] = []
-    names, tags = list(before), element_names(dataset)
+    some = touched(before, wanted)
+    names, tags = list(before) if some is None else [name for name in some if name in before], element_names(dataset)
     for name in names:
         old, new = before[name], wanted.get(name)
         if new is old or (type(new) is type(old) and new == old):
@@ -232,7 +249,7 @@ def edited(dataset: Dataset, before: Fields, wanted: Fields) -> tuple[int, ...]:
         else:
             dataset[tag] = _element(dataset, tag, new)
     known = set(names)
-    added = {name: value for name, value in wanted.items() if name not in known and value is not None}
+    added = {name: wanted[name] for name in (wanted if some is None else some) if name not in known and wanted.get(name) is not None}
     if added:
         there = set(dataset.keys())
         dataset_of(added, into=dataset)
@@ -274,21 +291,41 @@ def carried_out(decision: Decision, came: Held, before: Fields, strip: Collectio
     wanted = decision.effective.instance
     if wanted is None:
         raise ValueError("the decision has no data set")
-    changes: dict[int, bytes | None] = {}
-    if wanted is not before:
-        changes = _changes(came, before, wanted)
-    elif not strip:
-        return deflated(came.data) if came.deflated else came.data
+    apart = _apart(before, wanted)
+    changes = _changes(came, before, wanted, apart)
     changes.update((tag, None) for tag in strip if tag in came.elements or tag in changes)
     if not changes:
         return deflated(came.data) if came.deflated else came.data
     data = spliced(came.data, came.elements, changes, came.transfer_syntax)
-    _check(data, came, changes, wanted, frozenset(strip))
+    again = _again(data, came, changes)
+    if apart is None or not all(map(_is_apart, changes)):
+        _check(again, changes, wanted, frozenset(strip))
+    else:
+        _check_apart(again, changes, apart, wanted, frozenset(strip))
     return deflated(data) if came.deflated else data
 
 
-def _changes(came: Held, before: Fields, wanted: Fields) -> dict[int, bytes | None]:
-    dataset = came.dataset
+def _apart(before: Fields, wanted: Fields) -> dict[str, int] | None:
+    """The elements, by their tags, that alone may be otherwise, where no other has to do with them; else ``None``."""
+    names = touched(before, wanted)
+    if names is None:
+        return None
+    tags = {name: tag for name in names if (tag := tag_for_keyword(name)) is not None and _is_apart(tag)}
+    return tags if len(tags) == len(names) else None
+
+
+def _is_apart(tag: int) -> bool:
+    return _stands_alone(tag) and tag not in _TELLING
+
+
+def _changes(came: Held, before: Fields, wanted: Fields, apart: Mapping[str, int] | None) -> dict[int, bytes | None]:
+    """The elements that are encoded otherwise; ``None``: that are taken out."""
+    if apart is not None and not any(name in wanted for name in apart):
+        if any(name in before for name, tag in apart.items() if tag not in came.elements):
+            raise ValueError("an element that was not read cannot be changed")
+        return {tag: None for tag in apart.values() if tag in came.elements}
+    alone = None if apart is None else came.alone(apart.values())
+    dataset = came.dataset if alone is None else Held(alone, {}, came.transfer_syntax).dataset
     tags = edited(dataset, before, wanted)
     if CHARACTER_SET in tags:
         # every text is in another one now
@@ -314,24 +351,64 @@ def _encoded(dataset: Dataset, tags: Iterable[int], transfer_syntax: str) -> dic
     return {tag: data[start:end] for tag, (start, end) in elements.items() if tag in wanted}
 
 
-def _check(data: bytes, came: Held, changes: Mapping[int, bytes | None], wanted: Fields, strip: frozenset[int]) -> None:
-    """INVARIANT: what leaves is what was decided. What was not changed is the same bytes; the rest is read again."""
+def _again(data: bytes, came: Held, changes: Mapping[int, bytes | None]) -> Held:
+    """``data`` as whoever gets it finds its elements. INVARIANT: those that were not changed are there, each the bytes that came."""
     try:
         found = scanned(data, came.transfer_syntax).elements
     except Malformed:
         raise ValueError("the rewritten data set cannot be encoded") from None
-    again = Held(data, found, came.transfer_syntax).dataset
-    names = element_names(again)
+    lengths = {tag >> 16 << 16 for tag in changes}  # they follow
+    otherwise = lengths | changes.keys()
+    if (came.elements.keys() ^ found.keys()) - otherwise or _without(came.data, came.elements, otherwise) != _without(data, found, otherwise):
+        raise ValueError("the rewritten data set cannot be encoded")
+    if any((data[slice(*found[tag])] if tag in found else None) != encoded for tag, encoded in changes.items()):
+        raise ValueError("the rewritten data set cannot be encoded")
+    return Held(data, found, came.transfer_syntax)
+
+
+def _without(data: bytes, elements: Elements, tags: Collection[int]) -> bytes:
+    """All elements but these: what the bytes of a whole number of elements are is told by themselves."""
+    parts, at = [], 0
+    for start, end in sorted(elements[tag] for tag in tags if tag in elements):
+        parts.append(data[at:start])
+        at = end
+    return b"".join((*parts, data[at:]))
+
+
+def _check_apart(again: Held, changes: Mapping[int, bytes | None], apart: Mapping[str, int], wanted: Fields, strip: frozenset[int]) -> None:
+    """INVARIANT: what leaves is what was decided. These elements are read again; no other is, which are the same bytes and are read as they were."""
+    there = {name: tag for name, tag in apart.items() if name in wanted and tag not in strip}
+    if any(tag not in again.elements for tag in there.values()):
+        raise ValueError("the rewritten data set cannot be encoded")
+    read = {name: tag for name, tag in there.items() if tag in changes}
+    if not read:
+        return
+    alone = again.alone(read.values())
+    dataset = (again if alone is None else Held(alone, {}, again.transfer_syntax)).dataset
+    if any(not same(_only(dataset, tag), {name: wanted[name]}) for name, tag in read.items()):
+        raise ValueError("the rewritten data set cannot be encoded")
+
+
+def _check(again: Held, changes: Mapping[int, bytes | None], wanted: Fields, strip: frozenset[int]) -> None:
+    """The same of every element: one that was changed may say how to read, or what to call, another."""
+    dataset = again.dataset
+    names = element_names(dataset)
     for name, value in wanted.items():
         tag = names.get(name)
         if tag is None and not isinstance(value, Unknown) and value is not None:
-            tag = tag_of(name, again)
+            tag = tag_of(name, dataset)
         if value is None or isinstance(value, Unknown) or (tag is not None and (tag in strip or not tag & 0xFFFF)):
             continue  # what was not read was not changed; group lengths follow
-        if tag is None or tag not in again:
+        if tag is None or tag not in dataset:
             raise ValueError("the rewritten data set cannot be encoded")
-        if (int(tag) in changes or CHARACTER_SET in changes) and not same(_only(again, tag), {name: value}):
+        if (int(tag) in changes or _is_told(int(tag), changes)) and not same(_only(dataset, tag), {name: value}):
             raise ValueError("the rewritten data set cannot be encoded")
-    gone = [tag for tag, encoded in changes.items() if encoded is None]
-    if any(tag in again for tag in gone) or len(names) != len(found):
+    if len(names) != len(again.elements):
         raise ValueError("the rewritten data set cannot be encoded")
+
+
+def _is_told(tag: int, changes: Mapping[int, bytes | None]) -> bool:
+    """Whether a changed element may say how to read this one."""
+    if CHARACTER_SET in changes:
+        return True
+    return not _TELLING.isdisjoint(changes) and (_vr(tag) == "SQ" or (" or " in _vr(tag) and not tag >> 16 & 1))

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from hirules.model.overlay import GONE, overlaid
 from hirules.model.path import Deep, Item, Name, Path, Private, PrivateTag, Step, Tag, spell_name
-from hirules.model.reading import Unknown
+from hirules.model.reading import ByKeyword, Unknown
 from hirules.model.request import Request
 from hirules.policy.edits import EditFailed
 from hirules.policy.find import is_private, items_of, keys_of
@@ -142,7 +143,10 @@ def at(request: Request, place: Place) -> object:
 
 
 def written(node: object, place: Place, value: object) -> object:
-    """``node`` with ``value`` at the place, everything else as it was; parents are created, items are not."""
+    """``node`` with ``value`` at the place, everything else as it was; parents are created, items are not.
+
+    A data set that decodes what is read of it gets an overlay: nothing else of it is decoded.
+    """
     if not place:
         return value
     key, rest = place[0], place[1:]
@@ -154,9 +158,16 @@ def written(node: object, place: Place, value: object) -> object:
         return items
     if node is not None and node != "" and not isinstance(node, Mapping):
         raise EditFailed("its place has another structure than expected")
+    if isinstance(node, ByKeyword) and _is_key(node, key):
+        return overlaid(node, key, GONE if not rest and value is ABSENT_VALUE else written(node.get(key) if rest else None, rest, value))
     fields = dict(node) if isinstance(node, Mapping) else {}
     if not rest and value is ABSENT_VALUE:
         fields.pop(key, None)
     else:
         fields[key] = written(fields.get(key), rest, value)
     return fields
+
+
+def _is_key(node: ByKeyword, key: str) -> bool:
+    """Whether ``key`` is how the data set names an element that it has, or would name it: one that a number names may have another name there."""
+    return key in node or not key.startswith("(")
