@@ -6,7 +6,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from hirules.dimse.options import Options
+from hirules.dimse.options import Destination, Options
 from hirules.policy.findings import PolicyError
 from hirules.settings import DimseSettings, Endpoint, Settings, endpoint, parse_settings, read_settings, schema
 
@@ -65,6 +65,9 @@ dimse:
   upstream_tls: {authorities: ca.pem}
   upstreams:
     research: {address: RES@res:104, called: [GATE_RES], tls: {authorities: res.pem, name: res.example}}
+  deliveries:
+    Ws: {through: WS1@ws1:104, tls: {authorities: ca.pem, certificate: ws.pem, key: /etc/ws.key}}
+    plain: {through: WS2@ws2:104}
   identity: {users: users.txt, tokens: {keys: jwks.json, issuer: i, audience: a}}
 http: 127.0.0.1:9090
 """
@@ -80,7 +83,12 @@ http: 127.0.0.1:9090
     assert (research.tls.authorities, research.tls.name) == (str(tmp_path / "res.pem"), "res.example")
     assert dimse.identity.tokens is not None
     assert (dimse.identity.users, dimse.identity.tokens.keys) == (str(tmp_path / "users.txt"), str(tmp_path / "jwks.json"))
-    (other,) = dimse.options(Endpoint("PACS", "10.0.0.5", 104)).upstreams
+    delivery = dimse.deliveries["Ws"].tls
+    assert delivery is not None
+    assert (delivery.authorities, delivery.certificate, delivery.key) == (str(tmp_path / "ca.pem"), str(tmp_path / "ws.pem"), "/etc/ws.key")
+    options = dimse.options(Endpoint("PACS", "10.0.0.5", 104))
+    assert dict(options.deliveries) == {"WS": Destination("WS1", "ws1", 104, tls="Ws"), "PLAIN": Destination("WS2", "ws2", 104)}
+    (other,) = options.upstreams
     assert (other.name, other.ae_title, other.host, other.port, other.called) == ("research", "RES", "res", 104, ("GATE_RES",))
 
 
@@ -105,6 +113,8 @@ http: 127.0.0.1:9090
         ("dimse: {listen: G@h:1, upstream: A@b:1, tls: {certificate: c, key: k, minimum: 1.1}}", "1:80", "schema", "`1.2`"),
         ("dimse: {listen: G@h:1, upstream: A@b:1, tls: {certificate: c, key: k, revoked: r}}", "1:80", "schema", "no certificate of a client"),
         ("dimse: {listen: G@h:1, upstream: A@b:1, upstream_tls: {certificate: c}}", "1:55", "schema", "needs its key"),
+        ("dimse: {listen: G@h:1, upstream: A@b:1, deliveries: {D: {through: D@d:1, tls: {key: k}}}}", "1:79", "schema", "needs its key"),
+        ("dimse: {listen: G@h:1, upstream: A@b:1, deliveries: {D: {direct: D, tls: {}}}}", "1:74", "schema", "the upstream sends to a direct destination"),
         ("dimse: {listen: G@h:1, upstream: 'embedded:d', upstream_tls: {}}", "1:62", "schema", "has no TLS"),
         ("dimse: {listen: G@h:1, upstream: A@b:1, upstreams: {x: {address: nowhere}}}", "1:66", "schema", "`AET@HOST:PORT`"),
         ("dimse: {listen: G@h:1, upstream: A@b:1, upstreams: {x: {address: A@b:99999}}}", "1:66", "schema", "is no port"),

@@ -70,13 +70,14 @@ class DeliverySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         Annotated[str, Meta(min_length=1, max_length=16)] | None,
         Meta(description="the upstream sends itself, to the destination that it knows by this AE title"),
     ] = None
+    tls: Annotated[ClientTls | None, Meta(description="TLS towards a `through` destination; left out: none")] = None
 
-    def destination(self) -> Destination:
-        """As the gateway knows it."""
+    def destination(self, name: str) -> Destination:
+        """As the gateway knows it; ``name`` is its own among the deliveries."""
         if self.through is None:
             return Destination(str(self.direct).strip())
         to = endpoint(self.through)
-        return Destination(to.ae_title, to.host, to.port)
+        return Destination(to.ae_title, to.host, to.port, tls=name if self.tls is not None else "")
 
 
 class UpstreamSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -138,8 +139,10 @@ class DimseSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     artim_timeout: Annotated[float, Meta(gt=0, description="for the A-ASSOCIATE-RQ after the connection (PS3.8 §9.1.5)")] = 30.0
     connect_timeout: Annotated[float, Meta(gt=0, description="for the upstream's connection")] = 10.0
     acceptance_timeout: Annotated[float, Meta(gt=0, description="for the upstream's answer to an A-ASSOCIATE-RQ")] = 30.0
-    idle_timeout: Annotated[float, Meta(gt=0, description="without a byte in either direction")] = 1800.0
-    send_timeout: Annotated[float, Meta(gt=0, description="that a peer takes no byte of what is sent to it")] = 300.0
+    idle_timeout: Annotated[float, Meta(gt=0, description="without a byte in either direction, and without an instance of a C-MOVE that goes through")] = 1800.0
+    send_timeout: Annotated[float, Meta(gt=0, description="that a peer takes no byte of what is sent to it, or a destination does not answer an instance")] = (
+        300.0
+    )
     pending_interval: Annotated[float, Meta(gt=0, description="without a response to a retrieve; then the gateway sends a pending one")] = 10.0
     settle_timeout: Annotated[float, Meta(ge=0, description="that the final response to a C-MOVE waits for instances that were not answered")] = 10.0
     drain_timeout: Annotated[float, Meta(ge=0, description="for associations to end by themselves when the gateway stops")] = 10.0
@@ -150,7 +153,7 @@ class DimseSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         shared = {name: getattr(self, name) for name in self.__struct_fields__ if name in Options.__struct_fields__}
         shared["upstreams"] = tuple(_other(name, other) for name, other in self.upstreams.items())
         del shared["upstream"]
-        shared["deliveries"] = {title.strip().upper(): delivery.destination() for title, delivery in self.deliveries.items()}
+        shared["deliveries"] = {title.strip().upper(): delivery.destination(title) for title, delivery in self.deliveries.items()}
         return Options(
             ae_title=listen.ae_title, host=listen.host, port=listen.port,
             upstream_ae_title=upstream.ae_title, upstream_host=upstream.host, upstream_port=upstream.port,
@@ -365,6 +368,10 @@ def _at_odds(dimse: DimseSettings, *, plugins: bool) -> Iterator[tuple[list[Any]
             taken.add(title.strip().upper())
         yield from _half(upstream.tls, [*where, "tls"])
     yield from _half(dimse.upstream_tls, ["dimse", "upstream_tls"])
+    for name, delivery in dimse.deliveries.items():
+        yield from _half(delivery.tls, ["dimse", "deliveries", name, "tls"])
+        if delivery.tls is not None and delivery.through is None:
+            yield ["dimse", "deliveries", name, "tls"], "the upstream sends to a direct destination, with the TLS of its own", "`through`"
     if dimse.upstream_tls is not None and dimse.upstream.startswith("embedded:"):
         yield ["dimse", "upstream_tls"], "the embedded upstream has no TLS", "`upstream: AET@HOST:PORT`"
     if dimse.tls is not None and dimse.tls.clients is None and dimse.tls.revoked is not None:
@@ -408,6 +415,8 @@ def _dimse_relative_to(folder: Path, dimse: DimseSettings) -> DimseSettings:
         changes["upstream"] = "embedded:" + str(folder / dimse.upstream.removeprefix("embedded:"))
     others = dimse.upstreams.items()
     changes["upstreams"] = {name: msgspec.structs.replace(other, tls=_files_relative_to(folder, other.tls, _TLS_FILES)) for name, other in others}
+    deliveries = dimse.deliveries.items()
+    changes["deliveries"] = {name: msgspec.structs.replace(each, tls=_files_relative_to(folder, each.tls, _TLS_FILES)) for name, each in deliveries}
     identity = _files_relative_to(folder, dimse.identity, ("users",))
     if identity.tokens is not None and not identity.tokens.remote:
         identity = msgspec.structs.replace(identity, tokens=_files_relative_to(folder, identity.tokens, ("keys",)))

@@ -11,7 +11,7 @@ from hirules import Identity, StatedIdentity, hookimpl
 from hirules.assemble.access import access_of
 from hirules.dimse.identity import IdentityFailed, IdentitySettings
 from hirules.dimse.tls import ClientTls, ServerTls
-from hirules.settings import DimseSettings, Settings, UpstreamSettings
+from hirules.settings import DeliverySettings, DimseSettings, Settings, UpstreamSettings
 from tests.dimse.certificates import Authority
 
 
@@ -44,11 +44,27 @@ def test_each_upstream_with_its_own(tmp_path: Path) -> None:
     assert {at: leg.name for at, leg in access.nodes.items()} == {("pacs", 104): "pacs", ("mirror", 105): "mirror", ("res", 104): "res.example"}
 
 
+def test_each_destination_with_its_own(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    trusted = ClientTls(authorities=str(authority.file))
+    access = access_of(
+        settings(
+            deliveries={
+                "WS1": DeliverySettings(through="A@ws1:104", tls=trusted),
+                "WS2": DeliverySettings(through="B@ws2:104", tls=ClientTls(authorities=str(authority.file), name="ws2.example")),
+                "PLAIN": DeliverySettings(through="C@ws3:104"),
+            }
+        )
+    )
+    assert {name: leg.name for name, leg in access.destinations.items()} == {"WS1": "ws1", "WS2": "ws2.example"}
+
+
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
         ({"tls": ServerTls(certificate="/nowhere/c.pem", key="/nowhere/c.key")}, "dimse.tls: no such file or directory"),
         ({"upstreams": {"x": UpstreamSettings(address="R@r:1", tls=ClientTls(authorities="/nowhere"))}}, "the TLS of the upstream `x`"),
+        ({"deliveries": {"x": DeliverySettings(through="D@d:1", tls=ClientTls(authorities="/nowhere"))}}, "the TLS of the delivery `x`"),
         ({"identity": IdentitySettings(users="/nowhere/users")}, "dimse.identity: `/nowhere/users`: no such file or directory"),
     ],
 )

@@ -254,6 +254,15 @@ def test_one_unreachable_destination_does_not_keep_the_other_from_its_instances(
     assert first.uids() == ["1.2.3.1"]
 
 
+def test_a_destination_whose_tls_is_not_configured_gets_nothing(first: Receiver, caplog: pytest.LogCaptureFixture) -> None:
+    """A program that gives the options of a configuration to a gateway, and not its access."""
+    with gateway(Gate(), free_port()) as (made, port):
+        moving(made, msgspec.structs.replace(first.destination, tls="FIRST"))
+        assert delivering(port).is_rejected
+    assert first.uids() == []
+    assert "no TLS with the destination FIRST, so its instances fail: it is not configured; check `dimse.deliveries.FIRST.tls`" in caplog.text
+
+
 def test_without_any_destination_the_association_is_rejected(first: Receiver) -> None:
     gate = Gate()
     with gateway(gate, free_port()) as (made, port):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hirules.dimse.access import Access, UpstreamTls
+from hirules.dimse.access import Access, PeerTls
 from hirules.dimse.lookup_pool import Pool
 from hirules.dimse.lookup_query import identifier
 from hirules.dimse.lookup_scu import STUDY_ROOT, Node, NotAnswered
@@ -132,12 +132,12 @@ def test_over_tls(tmp_path: Path) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*authority.issue("archive"))
     with archive(matches(STUDY), tls=context) as peer:
-        trusted = UpstreamTls(client_contexts(ClientTls(authorities=str(authority.file))), "localhost")
+        trusted = PeerTls(client_contexts(ClientTls(authorities=str(authority.file))), "localhost")
         pool = Pool(idle=0.2, connect=Access(nodes={(peer.node.host, peer.node.port): trusted}).ask)
         assert [len(ask(pool, peer)) for _ in range(5)] == [1] * 5
         assert len(peer.titles) <= 2, "it is used again; what TLS itself sends once may look like an end"
         assert until(lambda: peer.open == 0 and not threads())
-        stranger = UpstreamTls(client_contexts(ClientTls(authorities=str(authority.file))), "another.example")
+        stranger = PeerTls(client_contexts(ClientTls(authorities=str(authority.file))), "another.example")
         wrong = Pool(connect=Access(nodes={(peer.node.host, peer.node.port): stranger}).ask)
         with pytest.raises(NotAnswered, match="reached"):
             ask(wrong, peer)

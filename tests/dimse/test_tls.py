@@ -17,7 +17,7 @@ import msgspec
 import pytest
 from pynetdicom import AE, build_role, evt
 
-from hirules.dimse.access import Access, UpstreamTls
+from hirules.dimse.access import Access, PeerTls
 from hirules.dimse.lookup_scu import Node, NotAnswered, QueryAssociation
 from hirules.dimse.tls import ClientTls, Contexts, ServerTls, client_contexts, read_certificate, server_contexts
 from hirules.model.reading import Unknown
@@ -295,7 +295,7 @@ def secure_upstream(authority: Authority) -> Iterator[Upstream]:
 def towards(authority: Authority, name: str = "localhost", own: str = "other", trusted: Path | None = None) -> Access:
     settings = ClientTls(authorities=str(trusted or authority.file), certificate=str(authority.folder / f"{own}.pem"), key=str(authority.folder / f"{own}.key"))
     clients = mutual(authority).clients
-    return Access(clients=clients, upstreams={"default": UpstreamTls(client_contexts(settings), name)})
+    return Access(clients=clients, upstreams={"default": PeerTls(client_contexts(settings), name)})
 
 
 def test_both_legs(authority: Authority, secure_upstream: Upstream) -> None:

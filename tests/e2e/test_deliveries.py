@@ -7,7 +7,7 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -92,7 +92,7 @@ class Site:
         self.destinations = destinations
 
 
-def serve(folder: Path, pacs: Server | str, port: int, deliveries: dict[str, dict[str, str]], policy: str = POLICY, **dimse: object) -> Server:
+def serve(folder: Path, pacs: Server | str, port: int, deliveries: Mapping[str, Mapping[str, object]], policy: str = POLICY, **dimse: object) -> Server:
     """The gateway on ``port`` with these deliveries."""
     (folder / "policies").mkdir(parents=True)
     (folder / "policies" / "deliveries.yaml").write_text(policy, encoding="utf-8")

@@ -83,14 +83,14 @@ def dcmqrscp(folder: Path, destinations: Mapping[str, int], aet: str = "DCMQRSCP
     return start(aet, folder, command, echoes)
 
 
-def storescp(folder: Path, aet: str) -> Server:
-    """A receiver; what it receives lies bit by bit in ``folder/received``."""
+def storescp(folder: Path, aet: str, *tls: str | Path) -> Server:
+    """A receiver; what it receives lies bit by bit in ``folder/received``. ``tls`` are its options for TLS."""
     (folder / "received").mkdir(parents=True, exist_ok=True)
 
     def command(port: int) -> Sequence[str | Path]:
-        return [program("/usr/bin/storescp"), "--debug", "--fork", "--promiscuous", "+xa", "+B", "-aet", aet, "-od", folder / "received", str(port)]
+        return [program("/usr/bin/storescp"), "--debug", "--fork", "--promiscuous", "+xa", "+B", "-aet", aet, "-od", folder / "received", *tls, str(port)]
 
-    return start(aet, folder, command, echoes)
+    return start(aet, folder, command, listening if tls else echoes)
 
 
 def dcmprscp(folder: Path, aet: str = "IHEFULL") -> Server:

@@ -1,16 +1,16 @@
-"""From the configuration to how clients come in: TLS on either leg, and who verifies users."""
+"""From the configuration to how clients come in: TLS on each leg, and who verifies users."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from hirules.dimse.access import Access, UpstreamTls
+from hirules.dimse.access import Access, PeerTls
 from hirules.dimse.identity import Verifier
 from hirules.dimse.tls import ClientTls, client_contexts, server_contexts
 from hirules.hooks import PluginError, Plugins
 from hirules.policy.findings import Finding, PolicyError
-from hirules.settings import DimseSettings, Settings, endpoint
+from hirules.settings import DeliverySettings, DimseSettings, Settings, endpoint
 
 
 def access_of(settings: Settings, plugins: Iterable[str | object] = ()) -> Access:
@@ -25,13 +25,14 @@ def access_of(settings: Settings, plugins: Iterable[str | object] = ()) -> Acces
         with _told(f"the TLS of the upstream `{name}`", "tls"):
             contexts = client_contexts(tls)
         at = endpoint(address)
-        upstreams[name] = UpstreamTls(contexts, tls.name or at.host)
+        upstreams[name] = PeerTls(contexts, tls.name or at.host)
         nodes[at.host, at.port] = upstreams[name]
         for node in map(endpoint, asked):
-            nodes.setdefault((node.host, node.port), UpstreamTls(contexts, node.host))
+            nodes.setdefault((node.host, node.port), PeerTls(contexts, node.host))
+    destinations = {name: _destination(name, delivery) for name, delivery in dimse.deliveries.items() if delivery.tls is not None}
     with _told("dimse.identity", "identity"):
         verifier = _verifier(settings, plugins)
-    return Access(clients, upstreams, nodes, verifier, dimse.identity.forward)
+    return Access(clients, upstreams, nodes, destinations, verifier, dimse.identity.forward)
 
 
 def _legs(dimse: DimseSettings) -> Iterator[tuple[str, str, ClientTls, tuple[str, ...]]]:
@@ -41,6 +42,12 @@ def _legs(dimse: DimseSettings) -> Iterator[tuple[str, str, ClientTls, tuple[str
     for name, upstream in dimse.upstreams.items():
         if upstream.tls is not None:
             yield name, upstream.address, upstream.tls, upstream.lookup_nodes
+
+
+def _destination(name: str, delivery: DeliverySettings) -> PeerTls:
+    assert delivery.tls is not None
+    with _told(f"the TLS of the delivery `{name}`", "tls"):
+        return PeerTls(client_contexts(delivery.tls), delivery.tls.name or endpoint(str(delivery.through)).host)
 
 
 def _verifier(settings: Settings, plugins: Iterable[str | object]) -> Verifier | None:

@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 import msgspec
 
 from hirules.dimse.acceptances import merged
+from hirules.dimse.access import Access
 from hirules.dimse.association import Association, AssociationError, decode_acceptance
 from hirules.dimse.legs import DESTINATION_LOST, LOST, End, Leg, NoLeg, ToLegs
 from hirules.dimse.message import C_STORE_RQ, Command, with_originator
@@ -41,13 +42,14 @@ OTHER_CONTEXT = "the destination did not accept this context"
 class Delivery:
     """See the module's own page. ``run`` returns when everything but ``peer`` is closed."""
 
-    def __init__(self, peer: Peer, request: bytes, association: Association, gate: Gate, options: Options, moves: Moves) -> None:
+    def __init__(self, peer: Peer, request: bytes, association: Association, gate: Gate, options: Options, moves: Moves, access: Access) -> None:
         self._peer = peer
         self._request = request
         self._asked = association
         self._gate = gate
         self._options = options
         self._moves = moves
+        self._access = access
         self._name = f"{association.calling_ae_title} at {association.address}, delivering"
         self._lane = Lane(peer)
         self._legs: dict[Destination, Leg | None] = {}
@@ -125,12 +127,12 @@ class Delivery:
         if not wanted:
             return [], refusal  # the moves have ended meanwhile
         with ThreadPoolExecutor(len(wanted)) as pool:
-            asked = [pool.submit(Leg, destination, self._request, self._asked, self._options, self.move_of) for destination in wanted]
+            asked = [pool.submit(Leg, destination, self._request, self._asked, self._options, self._access, self.move_of) for destination in wanted]
         for destination, answer in zip(wanted, asked, strict=True):
             try:
                 self._legs[destination] = answer.result()
             except NoLeg as error:
-                log.warning("association %s: %s", self._name, error)
+                log.log(error.level, "association %s: %s", self._name, error)
                 self._legs[destination] = None
                 refusal = error.pdu or refusal
         return [leg for leg in self._legs.values() if leg is not None], refusal
@@ -212,12 +214,20 @@ class Delivery:
                 size = receive_more(self._peer, buffer) if pump.flow.partial else self._peer.recv_into(buffer)
             except BlockingIOError:
                 # the kernel's time-out
-                return "idle for too long"
+                if pump.flow.partial or not self._waits():
+                    return "idle for too long"
+                continue
             if not size:
                 return "the upstream closed the connection"
             pump.take(view[:size])
             if pump.ended:
                 return pump.ended
+
+    def _waits(self) -> bool:
+        """Whether the upstream waits for a destination, which has a time-out of its own, or has not had its time since an answer."""
+        if any(leg is not None and leg.owes for leg in self._legs.values()):
+            return True
+        return time.monotonic() - self._lane.active < self._options.idle_timeout
 
     def _close(self, *, release: bool) -> None:
         for leg in [leg for leg in self._legs.values() if leg is not None]:

@@ -7,11 +7,12 @@ so that the upstream counts it and the other destinations go on.
 from __future__ import annotations
 
 import logging
-import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Sequence
 
+from hirules.dimse.access import Access
 from hirules.dimse.association import Association, AssociationError, decode_acceptance
 from hirules.dimse.conversation import Conversation, Mistake, Outstanding
 from hirules.dimse.exchange import IDLE, Broken
@@ -35,7 +36,8 @@ from hirules.dimse.pdu import (
 from hirules.dimse.pump import Lane, Pump
 from hirules.dimse.response import response
 from hirules.dimse.ruling import Desk, place_of
-from hirules.dimse.transport import BUFFER_SIZE, TooLong, cut, established, low_latency, receive_pdu, send
+from hirules.dimse.tls import TlsFailed, why
+from hirules.dimse.transport import BUFFER_SIZE, TooLong, cut, established, receive_pdu, send, wakes_after
 from hirules.model.decision import Decision
 
 log = logging.getLogger("hirules.dimse")
@@ -43,16 +45,18 @@ log = logging.getLogger("hirules.dimse")
 DESTINATION_LOST = 0xA700
 """Out of resources (PS3.4 §B.2.3): the destination does not take it."""
 LOST = "the destination does not answer"
+REFUSED = "it ended the connection without an answer, perhaps since it wants a certificate, or another one"
 _GOODBYE = 5.0
 """Seconds for a destination to answer an A-RELEASE-RQ."""
 
 
 class NoLeg(Exception):
-    """No association with a destination; ``pdu`` is its A-ASSOCIATE-RJ, where it sent one."""
+    """No association with a destination; ``pdu`` is its A-ASSOCIATE-RJ, where it sent one. ``level`` is that of the log."""
 
-    def __init__(self, why: str, pdu: bytes = b"") -> None:
+    def __init__(self, why: str, pdu: bytes = b"", level: int = logging.WARNING) -> None:
         super().__init__(why)
         self.pdu = pdu
+        self.level = level
 
 
 class End(Flow):
@@ -73,6 +77,8 @@ class Storing(Conversation):
     """Of the C-STORE that is looked at."""
     begun: Move | None = None
     """Of the one that is ruled on, until it is on its way."""
+    told: float = 0.0
+    """When the destination was last sent something, by ``time.monotonic``."""
     move_of: Callable[[Command], Move | None]
 
     def mistake(self, command: Command, number: int) -> Mistake | None:
@@ -102,6 +108,7 @@ class Storing(Conversation):
 
     def register(self, command: Command, context: int, decision: Decision | None) -> None:
         """As for any conversation; the C-STORE belongs to its move."""
+        self.told = time.monotonic()
         super().register(command, context, decision)
         self.sent[command.number].move, self.begun = self.begun, None
 
@@ -138,14 +145,20 @@ def over(request: Outstanding, uid: str = "") -> None:
 class Leg:
     """The association with one destination."""
 
-    def __init__(self, destination: Destination, request: bytes, asked: Association, options: Options, move_of: Callable[[Command], Move | None]) -> None:
+    def __init__(
+        self, destination: Destination, request: bytes, asked: Association, options: Options, access: Access, move_of: Callable[[Command], Move | None]
+    ) -> None:
         """Connect, and ask for what the upstream asks for. Raises :class:`NoLeg`."""
         self.destination = destination
         self.lost = False
+        self.sending = False
+        """A message to it is not complete yet."""
         self._options = options
         self.acceptance = b""
         try:
-            self.peer = socket.create_connection((destination.host, destination.port), options.connect_timeout)
+            self.peer = access.deliver(destination, options.connect_timeout)
+        except TlsFailed as error:
+            raise self._no_tls(str(error)) from None
         except OSError as error:
             raise NoLeg(f"{destination.ae_title} does not answer: {type(error).__name__}") from None
         try:
@@ -153,6 +166,9 @@ class Leg:
             self.association = decode_acceptance(self.acceptance, asked)
         except (OSError, TooLong, AssociationError) as error:
             self.peer.close()
+            if destination.tls and isinstance(error, ssl.SSLError | ConnectionError):
+                # TLS 1.3: what a server makes of the client's certificate comes after the client's handshake, if anything comes
+                raise self._no_tls(why(error) if isinstance(error, ssl.SSLError) else REFUSED) from None
             raise NoLeg(f"{destination.ae_title} does not answer: {type(error).__name__}") from None
         except NoLeg:
             self.peer.close()
@@ -169,20 +185,26 @@ class Leg:
     def _associate(self, request: bytes) -> bytes:
         patched = bytearray(request)
         patched[CALLED] = self.destination.ae_title.encode("ascii").ljust(16)
-        low_latency(self.peer)
-        self.peer.sendall(patched)
+        self.peer.sendall(bytes(patched))
         answer = receive_pdu(self.peer, self._options.associate_length, time.monotonic() + self._options.acceptance_timeout)
         if answer[:1] == bytes([A_ASSOCIATE_AC]):
             return answer
+        if not answer:
+            raise ConnectionError
         if answer[:1] == bytes([A_ASSOCIATE_RJ]) and len(answer) == 10:
             raise NoLeg(f"{self.destination.ae_title} rejected it", answer)
         raise NoLeg(f"{self.destination.ae_title} did not accept it")
+
+    def _no_tls(self, error: str) -> NoLeg:
+        check = f"check `dimse.deliveries.{self.destination.tls}.tls` (authorities, name, certificate) and the destination's own certificate"
+        return NoLeg(f"no TLS with the destination {self.destination.ae_title}, so its instances fail: {error}; {check}", level=logging.ERROR)
 
     def start(self, upstream: Lane, desk: Desk, offered: Association) -> None:
         """Take what the destination answers to the upstream, on a thread of its own. ``offered`` is what the upstream may use."""
         self._desk = desk
         self.asked.contexts = offered.contexts
         established(self.peer, self._options)
+        wakes_after(self.peer, self._options.send_timeout)
         pump = Pump("destination", self.peer, self.flow, upstream, self.lane, desk)
         self._thread = threading.Thread(target=self._run, args=(pump, upstream), name=f"from-destination {self.destination.ae_title}", daemon=True)
         self._thread.start()
@@ -207,13 +229,24 @@ class Leg:
             self._end(pump.ended, pump.abort, upstream)
 
     def _receive(self, buffer: bytearray) -> int:
+        """Empty at the end, and where the destination owes an answer for too long. Whether the association is idle is for its upstream's side to say."""
         while True:
             try:
                 return self.peer.recv_into(buffer)
             except BlockingIOError:
-                # the kernel's time-out; whether the association is idle is for its upstream's side to say, but an answer is owed
-                if self.asked.sent:
-                    return 0
+                # the kernel's time-out: it counts from when nothing was owed, perhaps
+                left = self._options.send_timeout
+                if self.owes:
+                    left -= time.monotonic() - self.asked.told
+                    if left <= 0:
+                        log.warning("destination %s: it did not answer in %g seconds", self.destination.ae_title, self._options.send_timeout)
+                        return 0
+                wakes_after(self.peer, left)
+
+    @property
+    def owes(self) -> bool:
+        """It has a whole instance that it has not answered."""
+        return bool(self.asked.sent) and not self.sending and not self.lost
 
     def _end(self, how: str, abort: bytes, upstream: Lane) -> None:
         if how == "released" and not self.asked.release_requested:
@@ -240,6 +273,7 @@ class Leg:
             with upstream.lock:
                 if not upstream.finished:
                     upstream.peer.sendall(message)
+                    upstream.active = time.monotonic()
 
     def _taken_back(self) -> list[bytes]:
         with self.lane.lock:
@@ -295,15 +329,16 @@ class ToLegs(Pump):
         leg = self.leg
         if not self.holds:
             leg.lane.lock.acquire()
-            self.holds = True
+            self.holds = leg.sending = True
         if not leg.lost:
             try:
                 send(leg.peer, pieces)
             except OSError as error:
                 log.info("destination %s could not be sent to: %s", leg.destination.ae_title, type(error).__name__)
                 leg.lose()
+        leg.asked.told = time.monotonic()
         if complete:
-            self.holds = False
+            self.holds = leg.sending = False
             leg.lane.lock.release()
             if leg.lost:
                 leg.answer_for_it(self.back)

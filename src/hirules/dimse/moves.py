@@ -77,6 +77,7 @@ class Move:
         self._under_way = 0
         self._answered = 0
         self._closed = False
+        self._touched = time.monotonic()
 
     def __repr__(self) -> str:
         return f"Move({self.number}, to {self.destination.ae_title})"
@@ -86,18 +87,24 @@ class Move:
         """Its final response has gone, or its client."""
         return self._closed
 
+    def flows(self, seconds: float) -> bool:
+        """Whether an instance is under way, or was within the last ``seconds``: then it is not idle, however silent its upstream is to the client."""
+        return self._under_way > 0 or time.monotonic() - self._touched < seconds
+
     def begin(self) -> bool:
         """An instance of it is about to go on; ``False`` where the move is over, or not on its way, and it must not."""
         with self._changed:
             if self._closed or self.request is None:
                 return False
             self._under_way += 1
+            self._touched = time.monotonic()
             return True
 
     def end(self, *, stored: bool) -> None:
         """The instance that ``begin`` announced was answered."""
         with self._changed:
             self._under_way -= 1
+            self._touched = time.monotonic()
             self._answered += 1
             self.instances += stored
             self._changed.notify_all()

@@ -25,6 +25,8 @@ class Destination(msgspec.Struct, frozen=True):
     ae_title: str
     host: str = ""
     port: int = 0
+    tls: str = ""
+    """The name of its TLS in :class:`~hirules.dimse.access.Access`: then nothing goes there without; empty: none."""
 
     @property
     def through(self) -> bool:
@@ -135,9 +137,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     acceptance_timeout: float = 30.0
     """For the upstream's answer to an A-ASSOCIATE-RQ."""
     idle_timeout: float = 1800.0
-    """Without a byte in either direction."""
+    """Without a byte in either direction, and without an instance of a C-MOVE that goes through."""
     send_timeout: float = 300.0
-    """That a peer takes no byte of what is sent to it."""
+    """That a peer takes no byte of what is sent to it, or a destination does not answer an instance."""
     pending_interval: float = 10.0
     """Without a response to a C-GET or C-MOVE: then the gateway sends a pending one."""
     settle_timeout: float = 10.0

@@ -1,4 +1,4 @@
-"""TLS on either leg (PS3.15 §B, BCP 195 = RFC 9325): what is configured, the contexts, and what a peer's certificate says.
+"""TLS on every leg (PS3.15 §B, BCP 195 = RFC 9325): what is configured, the contexts, and what a peer's certificate says.
 
     ServerTls, ClientTls ─▶ Contexts ─each handshake: have the files changed?─▶ SSLContext ─▶ Encrypted ─▶ Certificate
 
@@ -50,10 +50,10 @@ class ServerTls(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class ClientTls(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """TLS towards an upstream."""
+    """TLS towards an upstream, or a destination of C-MOVEs."""
 
-    authorities: Annotated[Text | None, Meta(description="PEM of the authorities that vouch for the upstream; left out: those of the system")] = None
-    name: Annotated[Text | None, Meta(description="the name in the upstream's certificate; left out: the host of its address")] = None
+    authorities: Annotated[Text | None, Meta(description="PEM of the authorities that vouch for the peer; left out: those of the system")] = None
+    name: Annotated[Text | None, Meta(description="the name in the peer's certificate; left out: the host of its address")] = None
     certificate: Annotated[Text | None, Meta(description="the gateway's own certificate for it, PEM")] = None
     key: Annotated[Text | None, Meta(description="its private key, PEM, not encrypted")] = None
     minimum: Annotated[Version, Meta(description="the oldest version of TLS")] = "1.2"
@@ -99,7 +99,7 @@ def _told(error: OSError | ValueError | None) -> None:
     if error is None:
         log.info("the changed files of TLS are used from now on")
     else:
-        log.error("the changed files of TLS are not used, the last ones still are: %s", _why(error))
+        log.error("the changed files of TLS are not used, the last ones still are: %s", why(error))
 
 
 def server_contexts(tls: ServerTls) -> Contexts:
@@ -122,7 +122,7 @@ def server_contexts(tls: ServerTls) -> Contexts:
 
 
 def client_contexts(tls: ClientTls) -> Contexts:
-    """For an upstream. Raises as :func:`server_contexts`."""
+    """For an upstream, or a destination. Raises as :func:`server_contexts`."""
     from cryptography import x509  # noqa: F401 - as above
 
     def make() -> ssl.SSLContext:
@@ -152,15 +152,21 @@ def accept(peer: socket.socket, contexts: Contexts, deadline: float) -> tuple[En
 
 
 def connect(peer: socket.socket, contexts: Contexts, name: str, deadline: float) -> tuple[Encrypted, Certificate | None]:
-    """The handshake with an upstream whose certificate must have ``name``. Raises as :func:`accept`."""
-    return _shake(Encrypted(peer, contexts.current(), server_side=False, name=name), deadline)
+    """The handshake with a peer whose certificate must have ``name``. Raises as :func:`accept`."""
+    try:
+        return _shake(Encrypted(peer, contexts.current(), server_side=False, name=name), deadline)
+    except TlsFailed:
+        raise
+    except ConnectionError:
+        # so does a peer that speaks no TLS
+        raise TlsFailed("the peer ended the handshake") from None
 
 
 def _shake(made: Encrypted, deadline: float) -> tuple[Encrypted, Certificate | None]:
     try:
         made.handshake(deadline)
     except ssl.SSLError as error:
-        raise TlsFailed(_why(error)) from None
+        raise TlsFailed(why(error)) from None
     except TimeoutError:
         raise TlsFailed("no handshake in time") from None
     der = made.certificate
@@ -199,7 +205,8 @@ def _general_name(name: object) -> str:
     return str(text()) if callable(text) else str(value)
 
 
-def _why(error: OSError | ValueError) -> str:
+def why(error: OSError | ValueError) -> str:
+    """What is wrong, for the log."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return error.verify_message
     if isinstance(error, ssl.SSLError):

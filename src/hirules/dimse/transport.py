@@ -41,8 +41,13 @@ def established(peer: Peer, options: Options) -> None:
     for name, value in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4)):
         if hasattr(socket, name):
             peer.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
-    for option, seconds in ((socket.SO_RCVTIMEO, options.idle_timeout), (socket.SO_SNDTIMEO, options.send_timeout)):
-        peer.setsockopt(socket.SOL_SOCKET, option, _timeval(max(seconds, 0.001)))
+    wakes_after(peer, options.idle_timeout)
+    peer.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(max(options.send_timeout, 0.001)))
+
+
+def wakes_after(peer: Peer, seconds: float) -> None:
+    """From its next call on, reading raises ``BlockingIOError`` where nothing comes for so long."""
+    peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(max(seconds, 0.001)))
 
 
 def _timeval(seconds: float) -> bytes:
