@@ -128,6 +128,24 @@ def test_the_sub_operations_of_a_permitted_c_get_are_decided_and_pass_both_ways(
     assert take(made.upstream, final)[1] == Event("completed", outcome={"Status": 0, **counts(1, 0), "instances": 1})
 
 
+def test_a_sub_operation_is_decided_and_announced_before_its_data_set_comes() -> None:
+    made, sent = after(get()), store(9)
+    announced = 6 + int.from_bytes(sent[2:6], "big")
+    assert take(made.upstream, sent[: announced - 1]) == []
+    assert kinds(take(made.upstream, sent[announced - 1 : announced])) == ["decide", "forward"]
+    assert not made.upstream.cut
+    assert take(made.upstream, sent[announced:]) == [Event("forward", sent[announced:])]
+
+
+def test_a_data_set_on_another_context_than_the_announced_sub_operation_breaks_the_stream() -> None:
+    made, sent = after(get()), store(9)
+    announced = 6 + int.from_bytes(sent[2:6], "big")
+    take(made.upstream, sent[:announced])
+    events = take(made.upstream, pdvs((ON[FIND], 2, b"\x01" * 100)))
+    assert kinds(events) == ["abort"]
+    assert made.upstream.ended
+
+
 def test_a_failed_sub_operation_is_no_stored_instance() -> None:
     made = after(get())
     take(made.upstream, store(9))
