@@ -21,6 +21,9 @@ Place = tuple[str | int, ...]
 class _Absent:
     """Nothing is at a place."""
 
+    def __repr__(self) -> str:
+        return "ABSENT_VALUE"
+
 
 ABSENT_VALUE = _Absent()
 
