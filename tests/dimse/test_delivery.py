@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,7 +20,7 @@ from hirules.dimse.server import Gateway
 from hirules.model.decision import AssociateStatus, Decision
 from hirules.model.request import Request
 from tests.dimse.associations import CT, FIND
-from tests.dimse.peers import Gate, ct, free_port, gateway, identifier, until
+from tests.dimse.peers import MOVE, Gate, client, ct, free_port, gateway, identifier, until
 
 MR = "1.2.840.10008.5.1.4.1.1.4"
 EXPLICIT = "1.2.840.10008.1.2.1"
@@ -33,6 +34,8 @@ class Receiver:
         self.title = title
         self.stored: list[Any] = []
         self.status = 0
+        self.seconds = 0.0
+        """That it takes for each instance."""
         self.released = threading.Event()
         entity = AE(ae_title=title)
         entity.maximum_pdu_size = max_length
@@ -50,6 +53,7 @@ class Receiver:
         return Destination(self.title, "127.0.0.1", self.port)
 
     def _store(self, event: Any) -> int:
+        time.sleep(self.seconds)
         self.stored.append(event.request)
         if self.status < 0:
             event.assoc.abort()
@@ -79,17 +83,20 @@ def second() -> Iterator[Receiver]:
 UPSTREAM = Upstream("PACS", "GATE", frozenset({"127.0.0.1"}))
 
 
-def moving(made: Gateway, to: Destination, client: str = "CLIENT", number: int = 1) -> Move:
+OTHER_UPSTREAM = msgspec.structs.replace(UPSTREAM, ae_title="VNA")
+
+
+def moving(made: Gateway, to: Destination, client: str = "CLIENT", number: int = 1, upstream: Upstream = UPSTREAM) -> Move:
     """A permitted C-MOVE that goes through."""
     decision = Decision("allow", Request("c-move", id=f"{client}-{number}"))
-    move = made.moves.open(client, UPSTREAM, to, Origin(client, number, decision))
+    move = made.moves.open(client, upstream, to, Origin(client, number, decision))
     move.request = Outstanding(0x21, 1, decision)
     return move
 
 
-def delivering(port: int, *contexts: Any) -> Any:
+def delivering(port: int, *contexts: Any, title: str = "PACS") -> Any:
     """The upstream's association, made or not."""
-    entity = AE(ae_title="PACS")
+    entity = AE(ae_title=title)
     entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = 30
     entity.requested_contexts = list(contexts) or [build_context(CT, EXPLICIT), build_context(Verification)]
     return entity.associate("127.0.0.1", port, ae_title="GATE")
@@ -243,6 +250,108 @@ def test_a_lost_destination_fails_its_instances_and_not_those_of_others(first: R
         assert one.settled(3, 20)
     assert (one.instances, other.instances) == (0, 3)
     assert second.uids() == ["1.2.3.1", "1.2.3.3", "1.2.3.5"]
+
+
+def test_of_two_upstreams_each_delivers_for_its_own_moves_only(first: Receiver, second: Receiver) -> None:
+    """One host, one client title, one message id: only the upstreams' titles differ."""
+    with gateway(Gate(), free_port()) as (made, port):
+        one, other = moving(made, first.destination), moving(made, second.destination, upstream=OTHER_UPSTREAM)
+        pacs, vna = delivering(port), delivering(port, title="VNA")
+        assert [store(association, ct(1), one) for association in (vna, pacs)] == [0x0124, 0]
+        assert [store(association, ct(2), other) for association in (pacs, vna)] == [0x0124, 0]
+        # the title that an upstream gives the originator does not help either
+        assert store(vna, ct(3), one, originator_aet="VNA") == store(vna, ct(3), one, originator_aet="PACS") == 0x0124
+        pacs.release()
+        vna.release()
+        assert first.released.wait(20)
+        assert second.released.wait(20)
+    assert (first.uids(), second.uids()) == (["1.2.3.1"], ["1.2.3.2"])
+    assert (one.instances, other.instances) == (1, 1)
+
+
+def test_a_destination_may_take_longer_than_the_idle_time_out(first: Receiver) -> None:
+    first.seconds = 1.5
+    with gateway(Gate(), free_port(), idle_timeout=0.5) as (made, port):
+        move = moving(made, first.destination)
+        association = delivering(port)
+        assert [store(association, ct(number), move) for number in (1, 2)] == [0, 0]
+        association.release()
+    assert first.uids() == ["1.2.3.1", "1.2.3.2"]
+
+
+def test_what_a_destination_owes_is_timed_from_when_it_was_sent(first: Receiver) -> None:
+    """It has nothing to answer for longer than it may take for an answer."""
+    with gateway(Gate(), free_port(), send_timeout=1.0) as (made, port):
+        move = moving(made, first.destination)
+        association = delivering(port)
+        assert store(association, ct(1), move) == 0
+        for pause in (0.8, 1.3):
+            time.sleep(pause)
+            first.seconds = 0.4
+            assert store(association, ct(2), move) == 0
+        association.release()
+
+
+def test_a_destination_that_does_not_answer_is_lost_and_the_association_goes_on(first: Receiver, second: Receiver) -> None:
+    first.seconds = 8.0
+    with gateway(Gate(), free_port(), send_timeout=1.0, idle_timeout=1.0) as (made, port):
+        one, other = moving(made, first.destination), moving(made, second.destination)
+        association = delivering(port)
+        assert [store(association, ct(number), (one, other)[number % 2]) for number in range(4)] == [0xA700, 0, 0xA700, 0]
+        association.release()
+        assert association.is_released
+        assert one.settled(2, 20)
+    assert (one.instances, other.instances) == (0, 2)
+    assert second.uids() == ["1.2.3.1", "1.2.3.3"]
+
+
+class Silent:
+    """An archive that delivers, one instance after the other, and tells its client nothing before the end."""
+
+    def __init__(self, instances: int, seconds: float) -> None:
+        self.gateway = 0
+        self.statuses: list[int] = []
+        self._instances, self._seconds = instances, seconds
+        self.over = threading.Event()
+        entity = AE(ae_title="PACS")
+        entity.add_supported_context(MOVE)
+        server: Any = entity.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_MOVE, self._move)])
+        self._server = server
+        self.port = int(server.socket.getsockname()[1])
+
+    def _move(self, event: Any) -> Iterator[Any]:
+        association = delivering(self.gateway)
+        for number in range(self._instances):
+            said = {"originator_aet": "CLIENT", "originator_id": event.request.MessageID}
+            self.statuses.append(int(association.send_c_store(ct(number), **said).Status))
+            time.sleep(self._seconds)
+        if not self._instances:
+            self.over.wait(60)
+        association.release()
+        yield "127.0.0.1", self.gateway
+        yield 0
+
+    def stop(self) -> None:
+        self._server.shutdown()
+
+
+@pytest.mark.parametrize("instances", [8, 0])
+def test_an_association_is_idle_only_where_no_instance_of_its_c_move_flows(first: Receiver, instances: int) -> None:
+    archive = Silent(instances, 0.5)
+    try:
+        through = {"FIRST": first.destination}
+        gate = Gate()
+        with gateway(gate, archive.port, idle_timeout=1.2, pending_interval=60.0, deliveries=through) as (_, port):
+            archive.gateway = port
+            association = client(port)
+            statuses = [status.Status for status, _ in association.send_c_move(identifier(), "FIRST", MOVE) if "Status" in status]
+            assert statuses == ([0] if instances else [])
+            assert ("ended" in gate.outcome("c-move")) == (not instances)
+            archive.over.set()
+    finally:
+        archive.stop()
+    assert archive.statuses == [0] * instances
+    assert len(first.uids()) == instances
 
 
 def test_one_unreachable_destination_does_not_keep_the_other_from_its_instances(first: Receiver) -> None:

@@ -104,6 +104,17 @@ def test_a_move_is_settled_once_its_instances_are_answered() -> None:
     assert not move.settled(2, 0.01)
 
 
+def test_a_move_flows_while_an_instance_is_under_way_and_for_a_while_after() -> None:
+    move = opened(Moves())
+    assert move.flows(60)
+    assert not move.flows(0)
+    assert move.begin()
+    assert move.flows(0)
+    move.end(stored=True)
+    assert not move.flows(0)
+    assert move.flows(60)
+
+
 def test_nobody_waits_for_a_closed_one() -> None:
     move = opened(Moves())
     move.begin()
