@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
+from hirules.model.dataset import DatasetView, dataset_of
 from hirules.model.reading import Unknown
 from hirules.model.request import Request, replaced
 from hirules.policy.evaluate import Verdict, evaluate
@@ -34,6 +35,13 @@ PLACES = ("OLDPACS", "PACS_MAIN", "DEST_1", "DEST_2", "dest_3", "NOWHERE")
 ADDRESSES = ("10.1.2.3", "10.1.9.9", "10.2.0.1", "::ffff:10.1.2.3", "192.168.1.1", "fd00::1", "nonsense")
 PATIENTS = ("P1", "P2", "P3", "00123", "P*")
 LEVELS = ("PATIENT", "STUDY", "SERIES", "IMAGE")
+MODALITIES = ("CT", "MR", "OLDPACS")
+EDITS = (
+    {"remove": "instance.PatientBirthDate"}, {"remove": "instance.PatientID"}, {"set": {"instance.PatientID": "P2"}}, {"set": {"instance.Modality": "MR"}},
+    {"default": {"instance.AccessionNumber": "A"}}, {"map": {"instance.Modality": {"CT": "MR", "MR": "MR"}}}, {"remove": "instance.private"},
+    {"keep_only": {"instance": ["PatientID", "Modality"]}}, {"remove": "instance.ReferencedStudySequence[0]"}, {"remove": "instance.**.StudyDate"},
+    {"set": {"instance.ReferencedStudySequence[*].StudyInstanceUID": "1.2.4"}}, {"set": {"instance.PatientID": {"path": "subject.ae_title"}}},
+)  # fmt: skip
 UIDS = ("1.2.3", "1.2.4", "1.2.5")
 ACTIONS = ("c-find", "c-get", "c-move", "n-get", "associate", "release", "update-image-set-metadata", "get-image-set")
 QUERY_RETRIEVE = ("c-find", "c-get", "c-move")
@@ -90,6 +98,15 @@ class Generator:
                 {"resource.StudyDate": {"older_than": "90d"}},
                 {"resource.count": {"gt": 1}},
             ]
+        if actions == ["release"]:
+            choices += [
+                {"instance.Modality": self.texts(MODALITIES, "places")},
+                {"instance.PatientID": self.texts(PATIENTS, "patients")},
+                {"original.instance.PatientID": self.texts(PATIENTS, "patients")},
+                {"instance.StudyDate": {"older_than": "90d"}},
+                {"instance.ReferencedStudySequence": {"item": {"StudyInstanceUID": self.random.choice(UIDS)}}},
+                {"instance.ReferencedStudySequence[*].StudyInstanceUID": {"contains_any": self.some(UIDS)}},
+            ] * 2
         if actions == ["n-get"]:
             choices += [
                 {"request.AttributeIdentifierList": {self.random.choice(["contains_any", "subset_of"]): self.some(("PrinterName", "PrinterStatus"))}}
@@ -117,7 +134,7 @@ class Generator:
         actions = [self.random.choice(ACTIONS)]
         if actions[0] in ("c-get", "c-move") and self.chance(0.3):
             actions = ["c-get", "c-move"]
-        kind = self.random.choices(["allow", "deny", "audit", "rewrite"], [5, 3, 1, 1 if actions in (["c-move"], ["n-get"]) else 0])[0]
+        kind = self.random.choices(["allow", "deny", "audit", "rewrite"], [5, 3, 1, self.rewrites(actions)])[0]
         effect: Any = {}
         if kind == "deny":
             effect = self.random.choice(
@@ -127,6 +144,8 @@ class Generator:
             effect = self.random.choice([{}, {"note": "seen"}, {"sample": "50%"}, {"include": ["subject.ae_title"]}])
         elif kind == "rewrite" and actions == ["n-get"]:
             effect = [{"keep_only": {"request.AttributeIdentifierList": self.some(("PrinterName", "PrinterStatus"))}}]
+        elif kind == "rewrite" and actions == ["release"]:
+            effect = [self.random.choice(EDITS)]
         elif kind == "rewrite":
             effect = [self.random.choice([
                 {"set": {"request.MoveDestination": self.random.choice(PLACES[1:4])}}, {"map": {"request.MoveDestination": {"OLDPACS": "PACS_MAIN"}}},
@@ -143,6 +162,9 @@ class Generator:
         if self.chance(0.1):
             rule["valid"] = self.random.choice([{"from": "2026-03-02T10:00:00+01:00"}, {"until": "2026-03-02T10:00:00+01:00"}])
         return rule
+
+    def rewrites(self, actions: list[str]) -> float:
+        return 2 if actions == ["release"] else 1 if actions in (["c-move"], ["n-get"]) else 0
 
     def keyed_rule(self, name: str) -> dict[str, Any]:
         """A rule that is found by keys, now and then with something else in it."""
@@ -231,6 +253,20 @@ class Generator:
         }  # fmt: skip
         return {name: value for name, value in found.items() if not self.chance(0.1)}
 
+    def instance(self) -> Any:
+        """A data set to leave: as an adapter gives it, which decodes what is read, or as JSON says it, which may hold anything."""
+        found: dict[str, Any] = {
+            "SOPInstanceUID": "1.2.3", "Modality": self.random.choice(MODALITIES), "PatientID": self.random.choice(PATIENTS), "PatientBirthDate": "19700101",
+            "StudyDate": self.random.choice(["20260301", "20250101"]), '(0009,"ACME",01)': "x",
+            "ReferencedStudySequence": [{"StudyInstanceUID": self.random.choice(UIDS), "StudyDate": "20250101"} for _ in range(self.random.randint(1, 2))],
+        }  # fmt: skip
+        found = {name: value for name, value in found.items() if not self.chance(0.15)}
+        if self.chance(0.7):
+            return DatasetView(dataset_of(found))
+        if self.chance(0.3):
+            found |= {"PatientID": self.value(PATIENTS), self.random.choice(["(0010,0020)", "00080060"]): self.random.choice([*PATIENTS, *MODALITIES])}
+        return found if self.chance(0.95) else None
+
     def request(self, keyed: bool = False) -> Request:
         action = self.random.choice(QUERY_RETRIEVE if keyed and not self.chance(0.05) else ACTIONS)
         subject = {
@@ -250,13 +286,15 @@ class Generator:
                 "updates": self.random.choice([{}, {"Patient": {"PatientName": self.value(("A^B", "C"))}}, {"Study": {"StudyDescription": "x"}}]),
                 "force": self.random.choice([True, False, None]),
             }
+        if action == "release":
+            fields = {"action": "c-get"}
         resource = None
         if action in ("c-get", "c-move", "update-image-set-metadata", "get-image-set") and self.chance(0.1 if keyed else 0.7):
             resource = [self.entity() for _ in range(self.random.choice([0, 1, 1, 1, 2]))]
         after = [self.entity()] if self.chance(0.3) else None
         return Request(
             action, {name: value for name, value in subject.items() if not self.chance(0.03)}, fields, resource=resource, resource_after=after,
-            id=str(self.random.randrange(50)),
+            id=str(self.random.randrange(50)), instance=self.instance() if action == "release" else None,
         )  # fmt: skip
 
 
@@ -279,7 +317,9 @@ def compare(seed: int, rules: int, requests: int, keyed: float = 0.0) -> Iterato
         request = again or generator.request(like_benchmarks)
         asked.append(request)
         verdicts = [generator.random.choice(VERDICTS)] if request.action in ("c-move", "c-get") and generator.chance(0.05) else []
-        expected, found = evaluate(policies, request, NOW, verdicts), index.decide(request, NOW, verdicts)
+        # what decodes as it is read must be decided, and rewritten, as what holds all of its values
+        whole = replaced(request, instance=dict(request.instance)) if request.instance is not None else request
+        expected, found = evaluate(policies, whole, NOW, verdicts), index.decide(request, NOW, verdicts)
         for field in expected.__struct_fields__:
             if getattr(expected, field) != getattr(found, field):
                 yield f"seed {seed}, request {number}: `{field}` is {getattr(found, field)!r}, and {getattr(expected, field)!r} by the reference"
