@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from hirules.model.actions import NARROWING, Action
-from hirules.model.decision import Decision, Error, ExceptionUse
+from hirules.model.decision import Decision, Error, ExceptionUse, Note, ShadowResult
 from hirules.model.request import Request, replaced
 from hirules.model.status import conflict_status, default_status
 from hirules.policy.ast import PolicySet
@@ -130,18 +130,21 @@ def _decided(
     return Decision("deny", effective, status=default_status(action.name), reason=reason, full_reason=reason)
 
 
-def denied(denials: Sequence[Denial], effective: Request) -> Decision:
+def denied(denials: Sequence[Denial], effective: Request, notes: tuple[Note, ...] = (), shadow: tuple[ShadowResult, ...] = (), policies: str = "") -> Decision:
     """The refusal of these denies: at least one, of rules and plugins."""
     first = spokesman(denials)
     return Decision(
         "deny",
         effective,
-        by=tuple(sorted({denial.source for denial in denials})),
+        by=(first.source,) if len(denials) == 1 else tuple(sorted({denial.source for denial in denials})),
         status=first.status,
         reason="" if first.no_match else first.reason,
         full_reason=first.full_reason,
         offending=() if first.no_match else first.offending,
         no_match=first.no_match,
+        notes=notes,
+        shadow=shadow,
+        policies=policies,
     )
 
 

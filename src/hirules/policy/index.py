@@ -3,7 +3,8 @@
     request ─▶ table of its action ─▶ raw values ─┬─ seen together before: the decision, shared
                                                   └─ each leaves some rules, as bits ─▶ leaf: the rules that all of them leave
                                                        ├─ their truths are known by now, or by fused closures: a decision, shared
-                                                       └─ rewrites, resources, exceptions, unknowns: the reference evaluator,
+                                                       ├─ some rewrite: rewritten, and decided by the leaf of what became of it
+                                                       └─ resources, exceptions, unknowns: the reference evaluator,
                                                           with these rules only
 
 INVARIANT: a rule that is not in a leaf is false for the request, and nothing of it was unknown. So the reference evaluator
@@ -16,18 +17,22 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+import msgspec
+
 from hirules.model.decision import Decision
-from hirules.model.request import EMPTY, Request
+from hirules.model.request import Request
 from hirules.policy.ast import PolicySet, Rule
 from hirules.policy.buckets import nothing
 from hirules.policy.columns import ANY
 from hirules.policy.edits import EDITS, EditKind
 from hirules.policy.entries import Entries
-from hirules.policy.evaluate import Trace, evaluate
+from hirules.policy.evaluate import Trace, evaluate, setting_of
 from hirules.policy.leaves import Leaf, restricted
+from hirules.policy.matching import unique_errors
 from hirules.policy.needs import NOTHING, needs, needs_after
 from hirules.policy.operators import OPERATORS, Operator
 from hirules.policy.read import View
+from hirules.policy.rewriting import rewrite
 from hirules.policy.sources import Key
 from hirules.policy.tables import Table
 from hirules.policy.verdict import Verdict
@@ -78,20 +83,11 @@ class Index:
 
         ``None`` where its decision is its own. The action is one of the vocabulary.
         """
-        table = self._tables[request.action]
-        identifier = request.request.get("Identifier", EMPTY)
-        # an identifier that is no dict may be decoded as it is read
-        if type(identifier) is not dict or not table.spelled.isdisjoint(identifier):
-            return self._decided(table, None, request, now)
-        key = table.reader(request.subject, request.request, identifier)
-        try:
-            found = table.known.get(key)
-        except TypeError:  # a list is in it
-            return self._decided(table, None, request, now)
-        return found if found is not None and request.resource is None else self._decided(table, key, request, now)
+        return self._tables[request.action].recall(self, request, now)
 
-    def _decided(self, table: Table, key: Key | None, request: Request, now: datetime) -> Decision | None:
+    def decided(self, key: Key | None, request: Request, now: datetime) -> Decision | None:
         """The shared decision of a request that is not known by ``key``, its raw values; without a key it is not remembered."""
+        table = self._tables[request.action]
         leaf, follows = table.find(request, now, key)
         if not leaf.shared or not ((request.resource is None and request.action != "c-store") or self._is_plain(request)):
             return None
@@ -134,12 +130,32 @@ class Index:
 
     def _by_reference(self, request: Request, now: datetime, verdicts: Sequence[Verdict]) -> Decision:
         table, leaf = self._tables[request.action], self._leaf(request, now)
+        edited = self._edited(leaf, request, now) if leaf.edits and not verdicts else None
+        if edited is not None:
+            return edited
         decision = self._evaluate(self._with(table, leaf.rules), request, now, verdicts)
         if decision.effective is request:
             return decision
         # a rewrite leads to other rules for the effective request; the rewrite rules are those of the request as it came
         other = self._leaf(decision.effective, now)
         return decision if other is leaf else self._evaluate(self._with(table, (*leaf.rules, *other.rules)), request, now, verdicts)
+
+    def _edited(self, leaf: Leaf, request: Request, now: datetime) -> Decision | None:
+        """By the rewrite rules of ``leaf``, and by what the others say of the effective request; ``None`` where more comes into it."""
+        if request.resource is not None or request.resource_after is not None or request.action == "c-store" or not leaf.edits:
+            return None
+        if leaf.editing is None:
+            leaf.editing = restricted(self.policies, self._by_id, leaf.edits)
+        setting = setting_of(leaf.editing, request, now, self.operators, self.edits)
+        rewriting = rewrite(setting, request, (ANY,), ())
+        effective = rewriting.effective
+        other = leaf if effective is request else self._leaf(effective, now)
+        if rewriting.refused or rewriting.selects or other.edits is None:
+            return None
+        decision = other.settled or other.decision(effective, View(effective, request, ANY, setting.now, setting.zone))
+        if decision is None:
+            return None
+        return msgspec.structs.replace(decision, effective=effective, rewritten=rewriting.rewritten, errors=unique_errors(rewriting.errors))
 
     def _with(self, table: Table, rules: Iterable[Rule]) -> PolicySet:
         # INVARIANT: whether an action that only narrows has an allow rule counts, whatever the rule says: one is always there

@@ -11,8 +11,6 @@ from datetime import UTC, datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
-import msgspec
-
 from hirules.model.actions import NARROWING, Action
 from hirules.model.decision import Decision, Note, ShadowResult
 from hirules.model.request import Request
@@ -67,7 +65,7 @@ class Outcomes:
         noted = tuple(sorted(notes, key=lambda note: note.source)) if notes else ()
         shadowed = tuple(sorted(shadow, key=lambda result: result.rule)) if shadow else ()
         if denying:
-            return msgspec.structs.replace(denied(denying, NOBODYS), notes=noted, shadow=shadowed, policies=self._digest)
+            return denied(denying, NOBODYS, noted, shadowed, self._digest)
         if allowing or self._permits:
             return Decision("allow", NOBODYS, by=tuple(sorted(allowing)), notes=noted, shadow=shadowed, policies=self._digest)
         reason, status = "no rule allows it", default_status(self._action.name)

@@ -38,14 +38,15 @@ def denial_of_rule(rule: Rule, view: View, action: Action) -> Denial:
     deny = rule.effect
     assert isinstance(deny, Deny)  # INVARIANT: only deny rules deny
     status = deny.status.get(action.name)
+    shown = "".join([_part(part, view, shown=True) for part in deny.reason])
     return Denial(
         source=rule.id,
         status=default_status(action.name) if status is None else status,
-        reason=for_caller("".join(_part(part, view, shown=False) for part in deny.reason)),
-        full_reason="".join(_part(part, view, shown=True) for part in deny.reason),
+        reason=for_caller("".join([_part(part, view, shown=False) for part in deny.reason])),
+        full_reason=shown,
         severity=rule.severity,
         no_match=deny.no_match and action.hideable,
-        offending=tuple(path.text for path in deny.offending),
+        offending=tuple([path.text for path in deny.offending]),
     )
 
 
@@ -75,4 +76,6 @@ def for_caller(text: str) -> str:
 
 def spokesman(denials: Sequence[Denial]) -> Denial:
     """The deny that gives status and reason: one that says no-match, else the highest severity, else the lowest name."""
+    if len(denials) == 1:
+        return denials[0]
     return min(denials, key=lambda denial: (not denial.no_match, -SEVERITIES.index(denial.severity), denial.source))

@@ -23,7 +23,7 @@ from hirules.policy.entries import Entry
 from hirules.policy.leaves import Asking, Leaf, Member
 from hirules.policy.operators import Operator
 from hirules.policy.outcomes import Outcomes
-from hirules.policy.sources import REQUEST, Key, Source, reader_of, spelled_otherwise
+from hirules.policy.sources import REQUEST, Key, Source, recall_of
 
 _KNOWN = 8192
 """Combinations of raw values whose decision is remembered; then they are forgotten, all at once, which takes half a millisecond."""
@@ -36,14 +36,14 @@ _BROUGHT: Final = Source(REQUEST, "action")
 
 
 class Table:
-    """``known`` has the decision, shared, by what ``reader`` reads, as long as the identifier names no element as in ``spelled``.
+    """``known`` has the decisions, shared, that ``recall`` finds by what it reads of a request.
 
     ``allow``  of an action that only narrows: an allow rule for it in mode ``enforce``, where there is one
     """
 
     __slots__ = (
         "_columns", "_entries", "_every", "_leaves", "_looked", "_members", "_operators", "_outcomes", "_room", "_sources",
-        "allow", "known", "reader", "spelled",
+        "allow", "known", "recall",
     )  # fmt: skip
 
     def __init__(
@@ -72,10 +72,10 @@ class Table:
         """Their values are looked for only where a rule that is left tests them, and are no part of what is remembered."""
         sources = tuple(column.source for column in in_key)
         self._sources = frozenset(sources)
-        self.spelled = spelled_otherwise(sources)
-        self.reader, places = reader_of((*sources, _BROUGHT) if action.name == "c-store" else sources)
-        self._columns = [(column, at) for column, at in zip(in_key, places, strict=False)]
         self.known: dict[Key, Decision] = {}
+        self.recall, places = recall_of((*sources, _BROUGHT) if action.name == "c-store" else sources, self.known)
+        # what most rules test comes first: then few are left, and most of the others need not be looked at
+        self._columns = sorted(zip(in_key, places, strict=False), key=lambda column: -column[0].tested.bit_count())
         self._leaves: dict[object, Leaf] = {}
         self._room = max(64, min(_LEAVES, _OCTETS * 8 // max(1, len(entries))))
         self._members: dict[int, Member] = {}
@@ -89,7 +89,7 @@ class Table:
     def find(self, request: Request, now: datetime, key: Key | None) -> tuple[Leaf, bool]:
         """The leaf that ``request`` leads to, and whether it follows from ``key`` alone.
 
-        ``key`` is what ``reader`` reads of the request; without it the identifier is read only as far as rules that are left test it.
+        ``key`` is what ``recall`` reads of the request; without it the identifier is read only as far as rules that are left test it.
         """
         bits, doubt, follows = self._every, 0, key is not None
         for column, at in self._columns:
@@ -100,6 +100,8 @@ class Table:
             else:
                 continue
             if type(raw) is str or raw is None:
+                if not bits & column.tested:
+                    continue  # whatever the value, it leaves what is left
                 mask = column.masks.get(raw)
                 if mask is None:
                     mask = column.learn(raw, request, now)
@@ -126,7 +128,7 @@ class Table:
         if leaf is None:
             if len(self._leaves) >= self._room:
                 self._leaves.clear()
-            leaf = self._leaves[alike] = self._leaf(bits, doubt)
+            leaf = self._leaves[alike] = self._leaf(_ones(bits), doubt)
         return leaf, follows
 
     def fell(self, between: Callable[[], None]) -> None:
@@ -137,12 +139,15 @@ class Table:
                 items.pop() if isinstance(items, list) else items.popitem()
                 between()
 
-    def _leaf(self, bits: int, doubt: int) -> Leaf:
-        numbers = _ones(bits)
+    def _leaf(self, numbers: Sequence[int], doubt: int) -> Leaf:
         if not doubt:
-            entries = [self._entries[number] for number in numbers]
-            if all(entry.plain for entry in entries):
-                rules = [entry.rule for entry in entries]
+            rules = []
+            for number in numbers:
+                entry = self._entries[number]
+                if not entry.plain:
+                    break
+                rules.append(entry.rule)
+            else:
                 return Leaf(rules, self._outcomes.decide(rules))
         members = [(number, self._member(number)) for number in numbers]
         certain = [member for number, member in members if member.answerable and not doubt >> number & 1]
