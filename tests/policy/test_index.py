@@ -6,8 +6,10 @@ import os
 
 import pytest
 
+from hirules.model.dataset import DatasetView, dataset_of
 from hirules.model.reading import Unknown
 from hirules.model.request import Request
+from hirules.policy import index as index_module
 from hirules.policy.evaluate import Trace, Verdict, evaluate
 from hirules.policy.index import Index
 from hirules.policy.needs import needs, needs_after
@@ -55,6 +57,62 @@ def test_a_rewritten_request_meets_the_rules_for_what_it_became() -> None:
     decision = Index(policies).decide(move("A", "OLD"), NOW)
     assert decision == evaluate(policies, move("A", "OLD"), NOW)
     assert decision.by == ("p/r1",)
+
+
+def leaving(**elements: str) -> Request:
+    return Request("release", {"ae_title": "A"}, {"action": "c-get"}, instance=DatasetView(dataset_of(elements)), id="1")
+
+
+REMOVE, ANONYMOUS = "{on: release, rewrite: [{remove: instance.PatientBirthDate}]}", "{on: release, rewrite: [{set: {instance.PatientID: NOBODY}}]}"
+CASES = {
+    "what it was": [ANONYMOUS, "{on: release, when: {original.instance.PatientID: VIP}, deny: {reason: not this patient}}"],
+    "what it becomes": [ANONYMOUS, "{on: release, when: {instance.PatientID: NOBODY, instance.Modality: CT}, deny: {reason: nobody}}"],
+    "both": [ANONYMOUS, "{on: release, when: {original.instance.PatientID: VIP, instance.PatientID: NOBODY}, audit: {note: seen}}"],
+    "nothing to change": [REMOVE, "{on: release, when: {instance.PatientID: VIP}, allow: {}}"],
+    "in conflict": [ANONYMOUS, "{on: release, rewrite: [{set: {instance.PatientID: OTHER}}]}"],
+    "failed": ["{on: release, rewrite: [{map: {instance.PatientID: {P: Q}}}]}"],
+    "shadow": [ANONYMOUS, "{on: release, mode: shadow, rewrite: [{remove: instance.Modality}]}", "{on: release, mode: shadow, deny: {}}"],
+    "expired": ["{on: release, valid: {until: '2026-03-02T10:00:00+01:00'}, rewrite: [{remove: instance.PatientID}]}", REMOVE],
+    "an own reason": [ANONYMOUS, "{on: release, deny: {reason: '`{instance.Modality}` of {subject.ae_title}'}}"],
+    "unknown": [ANONYMOUS, "{on: release, when: {instance.StudyDate: {older_than: 90d}}, deny: {}}"],
+}
+
+
+@pytest.mark.parametrize("rules", CASES.values(), ids=CASES.keys())
+def test_a_rewritten_data_set_meets_the_rules_as_the_reference_says(rules: list[str]) -> None:
+    policies = policy_set(*rules)
+    index = Index(policies)
+    for elements in (
+        {"PatientID": "VIP", "Modality": "CT", "StudyDate": "202"},
+        {"PatientID": "P", "PatientBirthDate": "19700101", "StudyDate": "20250101"},
+        {},
+    ):
+        for _ in range(2):
+            request = leaving(**elements)
+            decision = index.decide(request, NOW)
+            assert decision == evaluate(policies, request, NOW)
+            assert decision.effective.instance is request.instance or decision.rewritten
+
+
+def test_an_edit_that_is_left_out_where_it_is_unknown_is_noted() -> None:
+    policies = policy_set(
+        "{on: c-move, when: {subject.user: alice}, on_unknown: skip, rewrite: [{set: {request.Priority: 2}}]}",
+        "{on: c-move, when: {subject.ae_title: A}, allow: {}}",
+    )
+    request = Request("c-move", {"ae_title": "A", "user": Unknown("it broke")}, {"Priority": 0, "MoveDestination": "D"}, id="1")
+    decision = Index(policies).decide(request, NOW)
+    assert decision == evaluate(policies, request, NOW)
+    assert decision.allowed
+    assert [error.source for error in decision.errors] == ["p/r0"]
+
+
+def test_what_only_edits_is_decided_without_the_reference(monkeypatch: pytest.MonkeyPatch) -> None:
+    policies = policy_set(REMOVE, "{on: release, when: {instance.Modality: {not_in: [CT, MR]}}, deny: {reason: CT and MR only}}")
+    request = leaving(PatientID="P", Modality="CT", PatientBirthDate="19700101")
+    expected = evaluate(policies, request, NOW)
+    monkeypatch.setattr(index_module, "evaluate", None)
+    assert Index(policies).decide(request, NOW) == expected
+    assert expected.rewritten == {"instance.PatientBirthDate": None}
 
 
 def test_an_allow_rule_of_an_action_that_narrows_counts_where_it_does_not_match() -> None:

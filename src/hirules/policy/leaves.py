@@ -29,16 +29,19 @@ class Member:
     ``answerable``  its truth is known where the values of the request leave it
     ``shared``      nothing of it is left to the reference evaluator
     ``own``         where it matches, the decision is one request's own
+    ``edits``       it rewrites, and nothing but its edits comes into that
     """
 
-    __slots__ = ("_closure", "_follows", "_operators", "_sources", "answerable", "own", "reads_resource", "rewrites", "rule", "shared", "timed")
+    __slots__ = ("_closure", "_follows", "_operators", "_sources", "answerable", "edits", "own", "reads_resource", "rewrites", "rule", "shared", "timed")
 
     def __init__(self, entry: Entry, sources: Collection[Source], operators: Mapping[str, Operator]) -> None:
         self.rule = rule = entry.rule
         self.answerable = entry.answerable
         self.rewrites = type(rule.effect) is Rewrite
         self.reads_resource = bool(resource_names(rule))
-        self.shared = not (self.rewrites or self.reads_resource or rule.exceptions)
+        plain = not (self.reads_resource or rule.exceptions)
+        self.shared = plain and not self.rewrites
+        self.edits = plain and self.rewrites and rule.mode == "enforce"
         self.own = is_own(rule)
         self.timed = rule.valid.start is not None or rule.valid.end is not None
         self._sources, self._operators = sources, operators
@@ -71,12 +74,16 @@ class Leaf:
     ``shared``   whether what it decides is shared, as long as no truth is unknown
     ``settled``  the decision, where it is the same for all that come here; its ``effective`` is nobody's
     ``follows``  whether the decision follows from what stands at the sources of the table
+    ``edits``    the rules that rewrite the request as it came here, where all others are shared; else ``None``
     """
 
-    __slots__ = ("follows", "reads_resource", "rewrites", "rules", "settled", "shared")
+    __slots__ = ("editing", "edits", "follows", "reads_resource", "rewrites", "rules", "settled", "shared")
 
     def __init__(self, rules: Sequence[Rule], settled: Decision | None) -> None:
         self.rules, self.settled = rules, settled
+        self.edits: Sequence[Rule] | None = ()
+        self.editing: PolicySet | None = None
+        """The set with these edits only, once it was needed."""
         self.shared = self.follows = True
         self.rewrites = self.reads_resource = False
 
@@ -93,7 +100,10 @@ class Asking(Leaf):
     def __init__(self, certain: Sequence[Member], asked: Sequence[Member], outcomes: Outcomes) -> None:
         members = (*certain, *asked)
         super().__init__([member.rule for member in members], None)
-        self._certain, self._asked, self._outcomes = certain, asked, outcomes
+        # what rewrites decides nothing
+        self._certain, self._asked = ([member for member in some if not member.rewrites] for some in (certain, asked))
+        self._outcomes = outcomes
+        self.edits = [member.rule for member in members if member.edits] if all(member.shared or member.edits for member in members) else None
         self._timed = any(member.timed for member in members)
         self.rewrites = any(member.rewrites for member in members)
         self.reads_resource = any(member.reads_resource for member in members)
@@ -101,7 +111,7 @@ class Asking(Leaf):
         self.follows = not self._timed and all(member.follows for member in asked)
 
     def decision(self, request: Request, view: View) -> Decision | None:
-        """By the truths of the rules."""
+        """By the truths of the rules that decide: those that rewrite do not."""
         matching = list(self._certain)
         for member in self._asked:
             truth = member.closure(request, view)
