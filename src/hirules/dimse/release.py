@@ -359,7 +359,7 @@ def _again(data: bytes, came: Held, changes: Mapping[int, bytes | None]) -> Held
         raise ValueError("the rewritten data set cannot be encoded") from None
     lengths = {tag >> 16 << 16 for tag in changes}  # they follow
     otherwise = lengths | changes.keys()
-    if (came.elements.keys() ^ found.keys()) - otherwise or _without(came.data, came.elements, otherwise) != _without(data, found, otherwise):
+    if _without(came.data, came.elements, otherwise) != _without(data, found, otherwise):
         raise ValueError("the rewritten data set cannot be encoded")
     if any((data[slice(*found[tag])] if tag in found else None) != encoded for tag, encoded in changes.items()):
         raise ValueError("the rewritten data set cannot be encoded")
@@ -367,7 +367,7 @@ def _again(data: bytes, came: Held, changes: Mapping[int, bytes | None]) -> Held
 
 
 def _without(data: bytes, elements: Elements, tags: Collection[int]) -> bytes:
-    """All elements but these: what the bytes of a whole number of elements are is told by themselves."""
+    """All elements but these. Where two such are equal they are the same elements: where each ends is in its bytes."""
     parts, at = [], 0
     for start, end in sorted(elements[tag] for tag in tags if tag in elements):
         parts.append(data[at:start])

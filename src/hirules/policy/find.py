@@ -13,7 +13,7 @@ from functools import cache
 from pydicom.datadict import tag_for_keyword
 
 from hirules.model.path import Deep, Item, Name, Private, PrivateTag, Step, Tag
-from hirules.model.reading import Unknown
+from hirules.model.reading import ByKeyword, Unknown
 
 Raw = object
 _TAG = re.compile(r"\(?([0-9A-Fa-f]{4}),?([0-9A-Fa-f]{4})\)?")
@@ -60,7 +60,8 @@ def keys_of(mapping: Mapping[str, Raw], step: Step) -> Iterator[str]:
             if name in mapping:
                 yield name
             # a caller may spell a standard element by its number; a rule must not miss it
-            yield from (spelling for spelling in spellings(name) if spelling in mapping)
+            if not isinstance(mapping, ByKeyword):
+                yield from (spelling for spelling in spellings(name) if spelling in mapping)
         case PrivateTag(group, creator, element):
             blocks = _blocks(mapping, group, creator)
             yield from (key for key in mapping if _names_private(key, group, creator, element, blocks))

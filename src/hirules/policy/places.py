@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from pydicom.datadict import tag_for_keyword
+
 from hirules.model.overlay import GONE, overlaid
 from hirules.model.path import Deep, Item, Name, Path, Private, PrivateTag, Step, Tag, spell_name
 from hirules.model.reading import ByKeyword, Unknown
@@ -173,4 +175,4 @@ def written(node: object, place: Place, value: object) -> object:
 
 def _is_key(node: ByKeyword, key: str) -> bool:
     """Whether ``key`` is how the data set names an element that it has, or would name it: one that a number names may have another name there."""
-    return key in node or not key.startswith("(")
+    return key in node or tag_for_keyword(key) is not None
