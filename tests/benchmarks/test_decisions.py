@@ -48,7 +48,7 @@ def test_what_is_not_there_is_told_and_has_no_figures(result: Result) -> None:
 
 
 def test_every_timed_decision_counts(result: Result) -> None:
-    assert {line.decisions for line in result.figures} == {2 * (2 * decisions.REPEATED + decisions.NEW_A_ROUND)}
+    assert {line.decisions for line in result.figures} == {2 * ((1 + decisions.TIMES) * decisions.REPEATED + decisions.NEW_A_ROUND)}
     assert all(len(line.rounds_p50) == 2 for line in result.figures)
 
 
