@@ -301,6 +301,7 @@ def test_a_plugin_is_not_asked_what_a_file_answers(users: Path) -> None:
         (f":{ADA}", "line 1"),
         (f"ada:{ADA}:a:b", "line 1"),
     ],
+    ids=["no hash", "twice", "plain", "empty role", "no user", "too much"],
 )
 def test_a_mistake_is_told_by_its_line_and_quotes_nothing(text: str, said: str) -> None:
     with pytest.raises(ValueError, match=said) as raised:
