@@ -44,7 +44,7 @@ ALLOWED = {f"{STUDY}.9.{number}" for number in range(1, IMAGES + 1)} - FORBIDDEN
 LARGE = f"{LARGE_STUDY}.9.1"
 MEGABYTES = 24
 """Of the large instance: more than the kernel takes for a peer that does not read."""
-IDLE, SEND = 3.0, 1.5
+IDLE, SEND = 3.0, 2.0
 """The gateway's time-outs."""
 ENOUGH = 30.0
 """Seconds in which whatever a time-out ends must have ended, on a machine that does much else."""
@@ -69,6 +69,8 @@ class Retrieve:
     received: list[str] = field(default_factory=list)
     births: int = 0
     statuses: list[int] = field(default_factory=list)
+    final: Any = None
+    """The final response."""
     over: threading.Event = field(default_factory=threading.Event)
     association: Any = None
     """In a C-MOVE what the destination received for this title counts."""
@@ -114,9 +116,11 @@ class Destination:
 
 
 class Site:
-    """Everything, running. ``archive`` makes the one that is disturbed."""
+    """Everything, running. ``archive`` makes the one that is disturbed; ``also`` are deliveries beside that to this process."""
 
-    def __init__(self, folder: Path, archive: Callable[..., Server] = servers.dcmqrscp, audit: Path | None = None, **dimse: object) -> None:
+    def __init__(
+        self, folder: Path, archive: Callable[..., Server] = servers.dcmqrscp, audit: Path | None = None, also: dict[str, object] | None = None, **dimse: object
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.audit = audit or folder / "audit.jsonl"
@@ -128,7 +132,7 @@ class Site:
         self._make, self._files = archive, files
         self.archive = self._archive()
         self.second = servers.dcmqrscp(folder / "second", {}, "SECOND", files[:2])
-        self.gateway = self._gateway(dimse)
+        self.gateway = self._gateway(also or {}, dimse)
         self._number = 0
         self._titles: list[Retrieve] = []
 
@@ -158,7 +162,7 @@ class Site:
         servers.fill(server, self._files)
         return server
 
-    def _gateway(self, dimse: dict[str, object]) -> Server:
+    def _gateway(self, also: dict[str, object], dimse: dict[str, object]) -> Server:
         folder = self.folder / "gateway"
         (folder / "policies").mkdir(parents=True)
         (folder / "policies" / "faults.yaml").write_text(POLICY, encoding="utf-8")
@@ -170,7 +174,7 @@ class Site:
                 "listen": f"GATE@{HOST}:{self.port}",
                 "upstream": self.archive.name,
                 "upstreams": {"second": {"address": self.second.name, "called": ["GATE2"]}},
-                "deliveries": {"DEST": {"through": f"DEST@{HOST}:{self.destination.port}"}},
+                "deliveries": {"DEST": {"through": f"DEST@{HOST}:{self.destination.port}"}, **also},
                 "artim_timeout": 2, "connect_timeout": 2, "acceptance_timeout": 3, "idle_timeout": IDLE, "send_timeout": SEND,
                 "pending_interval": 0.5, "settle_timeout": 2, "drain_timeout": 1, "lookup_idle": 1,
                 **dimse,
@@ -202,13 +206,13 @@ class Site:
         responses = made.association.send_c_get(keys(study), StudyRootQueryRetrieveInformationModelGet, msg_id=7)
         return self._under_way(made, responses)
 
-    def through(self, study: str = STUDY, each: Callable[[Retrieve], int | None] = lambda _: None) -> Retrieve:
-        """A C-MOVE through the gateway; ``each`` is called by the destination."""
+    def through(self, study: str = STUDY, each: Callable[[Retrieve], int | None] = lambda _: None, to: str = "DEST") -> Retrieve:
+        """A C-MOVE through the gateway; ``each`` is called by the destination of this process."""
         made = Retrieve(self.title())
         self.destination.retrieves[made.title] = made
         self.destination.behave = lambda _: each(made) or 0
         made.association = self.associated(made.title)
-        responses = made.association.send_c_move(keys(study), "DEST", StudyRootQueryRetrieveInformationModelMove, msg_id=7)
+        responses = made.association.send_c_move(keys(study), to, StudyRootQueryRetrieveInformationModelMove, msg_id=7)
         return self._under_way(made, responses)
 
     def retrieve(self, way: str, each: Callable[[Retrieve], Any] = lambda _: None) -> Retrieve:
@@ -219,6 +223,7 @@ class Site:
         def follow() -> None:
             for status, _ in responses:
                 if "Status" in status:
+                    made.final = status
                     made.statuses.append(int(status.Status))
             made.association.abort() if made.association.is_established and not made.statuses else None
             made.over.set()

@@ -181,7 +181,7 @@ def failing(after: int, how: str) -> Callable[[Retrieve], int]:
 
 @pytest.mark.parametrize("how", ["refuses", "still"])
 def test_the_destination(site: Site, how: str) -> None:
-    """It refuses each instance after the second, or stands still until the idle time-out: what it took is counted, the rest failed."""
+    """It refuses each instance after the second, or stands still until its time-out: what it took is counted, the rest failed."""
     with site.watched():
         retrieve = site.through(each=failing(2, how))
         status = retrieve.ends(60)
