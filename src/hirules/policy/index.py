@@ -60,6 +60,7 @@ class Index:
             name: Table(policies, policies.vocabulary.actions[name], of_action, entries.allows.get(name), entries.paths, operators, between)
             for name, of_action in entries.by_action.items()
         }
+        self._recalls = {name: table.recall for name, table in self._tables.items()}
 
     def fell(self, between: Callable[[], None]) -> None:
         """Take the tables apart in small steps, once nobody decides by them any more."""
@@ -83,7 +84,7 @@ class Index:
 
         ``None`` where its decision is its own. The action is one of the vocabulary.
         """
-        return self._tables[request.action].recall(self, request, now)
+        return self._recalls[request.action](self, request, now)
 
     def decided(self, key: Key | None, request: Request, now: datetime) -> Decision | None:
         """The shared decision of a request that is not known by ``key``, its raw values; without a key it is not remembered."""
