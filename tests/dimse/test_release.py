@@ -35,6 +35,7 @@ REWRITING = """
   - {id: study, on: release, rewrite: [default: {instance.AccessionNumber: A1}]}
   - {id: device, on: release, rewrite: [set: {instance.InstitutionName: X}]}
 """
+ALLOWING = "  - {id: may, on: answer, allow: {}}\n"
 PRIVATE = "  - {id: all, on: release, rewrite: [remove: instance.private]}\n"
 
 
@@ -347,6 +348,34 @@ def test_what_is_not_as_it_was_decided_does_not_leave(break_it: Any, monkeypatch
     monkeypatch.setattr(release_module, "spliced", lambda *args: break_it(spliced(*args)))
     with pytest.raises(ValueError, match="cannot be encoded"):
         carried_out(decision, came, view)
+
+
+@pytest.mark.parametrize("text", ["[{set: {instance.PatientName: Nobody}}]", "[{remove: instance.PatientName}]", "[{remove: instance.StudyID}]"])
+@pytest.mark.parametrize("syntax", [str(ImplicitVRLittleEndian), str(ExplicitVRBigEndian), DEFLATED])
+def test_what_only_rules_asked_for_is_taken_out_again(text: str, syntax: str) -> None:
+    fields: dict[str, object] = {"SOPInstanceUID": "1.2.3", "PatientName": "Doe", "PatientID": "P", "StudyID": "S1"}
+    came = held(write(dataset_of(fields), syntax), syntax, CAP)
+    strip = {tag for name in ("PatientName", "PatientID", "StationName") if (tag := tag_of(name))}
+    view = HeldView(came)
+    for rules in (edit(text), ALLOWING):
+        decision = gate_of(rules).check(disclosure("answer" if rules is ALLOWING else "release", PERMITTED, ASKED, view))
+        left = carried_out(decision, came, view, strip)
+        kept = {
+            name: value for name, value in fields.items() if name in ("SOPInstanceUID", *(() if "StudyID" in text and rules is not ALLOWING else ("StudyID",)))
+        }
+        assert dict(DatasetView(decoded(left, syntax))) == kept
+
+
+@pytest.mark.filterwarnings("ignore:Unknown encoding")
+def test_to_take_an_element_out_nothing_is_encoded() -> None:
+    """So it does not matter in which character set the others are: they are the bytes that came."""
+    plain = dataset_bytes({"SpecificCharacterSet": "ISO_IR 100", "SOPInstanceUID": "1.2.3", "PatientID": "P", "StudyID": "S1"})
+    came = held(plain.replace(b"ISO_IR 100", b"ISO_IR 999"), str(ImplicitVRLittleEndian), CAP)
+    for text, leaves in (("[{remove: instance.PatientID}]", True), ("[{set: {instance.PatientID: Q}}]", False)):
+        view = HeldView(came)
+        decision = gate_of(edit(text)).check(disclosure("release", PERMITTED, ASKED, view))
+        assert decision.allowed
+        assert (carried(decision, came, view) is not None) == leaves
 
 
 def dataset_bytes(fields: Fields) -> bytes:
