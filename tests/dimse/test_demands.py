@@ -51,6 +51,7 @@ def test_a_plugin_that_votes_may_look_at_everything(tmp_path: Path) -> None:
     demands = Demands(gate(tmp_path / "p", GET, plugins=[Voting()]))
     assert demands.suboperations()
     assert demands.disclosed("release", "c-get").whole
+    assert demands.disclosed("release", "c-get").hides
 
 
 def test_they_follow_the_policies(tmp_path: Path) -> None:

@@ -67,6 +67,7 @@ def test_an_instance_that_is_denied_is_a_failed_sub_operation(how: str, tmp_path
     assert received.uids() == ["1.2.3.1", "1.2.3.3"]
     final, identifier = answers[-1]
     assert (final.Status, [final[name].value for name in COUNTS]) == (0xB000, [2, 1, 0])
+    assert [answer.NumberOfRemainingSuboperations for answer, _ in answers[:-1]] == [2, 1, 0]
     assert identifier is not None
     assert identifier.FailedSOPInstanceUIDList == "1.2.3.2"
     assert [line["decision"] for line in record.decisions("release")] == ["allow", "deny", "allow"]
@@ -91,6 +92,8 @@ def test_what_shall_not_be_known_is_not_counted(how: str, tmp_path: Path) -> Non
     received, answers = retrieved(record, program(), how)
     assert received.uids() == ["1.2.3.1", "1.2.3.3"]
     assert {answer.NumberOfFailedSuboperations for answer, _ in answers} == {0}
+    # from the first one on: the total would be less in the end
+    assert not [answer for answer, _ in answers if "NumberOfRemainingSuboperations" in answer]
     final, identifier = answers[-1]
     assert (final.Status, [final[name].value for name in COUNTS]) == (0, [2, 0, 0])
     assert not identifier

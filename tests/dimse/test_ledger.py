@@ -71,6 +71,32 @@ def test_pending_responses_are_honest_too() -> None:
     assert "NumberOfFailedSuboperations" not in ledger.pending(bare).values
 
 
+def remaining(command: Command) -> object:
+    return parse_command(command.raw).values.get("NumberOfRemainingSuboperations")
+
+
+@pytest.mark.parametrize(("status", "told"), [(0xFF00, 5), (0xFE00, 5)])
+def test_what_remains_is_told_unless_something_may_be_hidden(status: int, told: int) -> None:
+    """The total would be less in the end than at the beginning."""
+    command = parse_command(reply(0x10, status=status, NumberOfRemainingSuboperations=told, NumberOfCompletedSuboperations=2))
+    response = Ledger.pending if status == 0xFF00 else Ledger.final
+    plain, dropping, hiding, discreet = (Ledger() for _ in range(4))
+    dropping.dropped("1.2")
+    hiding.hidden("1.2")
+    discreet.discreet = True
+    assert [remaining(response(ledger, command)) for ledger in (plain, dropping, hiding, discreet)] == [told, told, None, None]
+    assert response(discreet, command).values["NumberOfCompletedSuboperations"] == 2
+
+
+def test_a_discreet_ledger_changes_nothing_else() -> None:
+    ledger = Ledger()
+    ledger.discreet = True
+    assert ledger.touched
+    for final in (told(0, 3), told(0xB000, 0, 3), told(0xA702, 0, 1), told(0xC123)):
+        assert ledger.final(final) is final
+    assert ledger.identifier(None, IMPLICIT) is None
+
+
 def test_what_the_upstream_lists_stays_listed() -> None:
     ledger = Ledger()
     own = write(dataset_of({"FailedSOPInstanceUIDList": ["1.5", "1.6"]}), IMPLICIT)

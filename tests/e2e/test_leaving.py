@@ -120,6 +120,8 @@ def test_only_what_may_leave_arrives(client: Client, research: Server, keys: tup
     images = read(run)
     assert set(images) == arrive
     assert counts(run) == said
+    # one may be hidden: no response tells how many there are
+    assert {answer.fields["Remaining Suboperations"] for answer in run.responses("C-GET RSP")} == {"none"}
     by_uid = {str(image.SOPInstanceUID): image for image in IMAGES}
     for uid, image in images.items():
         assert "PatientBirthDate" not in image

@@ -63,6 +63,9 @@ def test_only_what_may_leave_arrives(client: Client, receiver: Server) -> None:
     assert not [path for path in into.iterdir() if "PatientBirthDate" in dcmread(path)]
     fields = run.responses("C-MOVE RSP")[-1].fields
     assert (run.status, fields["Completed Suboperations"], fields["Failed Suboperations"]) == (0xB000, "3", "3")
+    # one is hidden: no response tells how many there are
+    assert len(run.responses("C-MOVE RSP")) > 1
+    assert {answer.fields["Remaining Suboperations"] for answer in run.responses("C-MOVE RSP")} == {"none"}
 
 
 def test_a_move_of_which_nothing_may_leave(client: Client, receiver: Server, tmp_path: Path) -> None:

@@ -23,6 +23,8 @@ def of(rules: str, action: str = "release", asking: str = "c-get") -> Disclosed:
         ('on: release, deny: {reason: "{instance.StudyDate}"}', Disclosed(True, False, frozenset({"StudyDate"}))),
         ("on: release, when: {original.instance.StudyDate: {exists: true}}, deny: {}", Disclosed(True, False, frozenset({"StudyDate"}))),
         ("on: release, when: {instance.PixelData: {exists: true}}, deny: {}", Disclosed(True, True, frozenset({"PixelData"}))),
+        ("on: release, when: {instance.Modality: CT}, deny: {respond: no-match}", Disclosed(True, False, frozenset({"Modality"}), hides=True)),
+        ("on: release, mode: shadow, deny: {respond: no-match}", Disclosed(True)),
         ("on: release, rewrite: [{remove: 'instance.(60xx,3000)'}]", Disclosed(True)),
         ("on: release, rewrite: [{remove: instance.private}]", Disclosed(True, True)),
         ("on: release, rewrite: [{remove: instance.**.PatientName}]", Disclosed(True, True)),

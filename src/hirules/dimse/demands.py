@@ -74,7 +74,7 @@ class Demands:
         if found is None:
             found = disclosed(policies, action, asking)
             if self._gate.votes:
-                found = msgspec.structs.replace(found, applies=True, whole=True)
+                found = msgspec.structs.replace(found, applies=True, whole=True, hides=True)
             kept[1][action, asking] = found
         return found
 

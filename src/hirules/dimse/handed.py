@@ -177,6 +177,9 @@ class Handed:
 
     def responding(self, response: Any, transfer_syntax: str) -> None:
         """Make the counts and the status of a retrieve's response honest (PS3.4 §C.4.2.1.6, §C.4.3.1.4)."""
+        if self.action in ("c-get", "c-move") and (self._hidden or self._asking.disclosed("release", self.action).hides):
+            # with what comes in the end it would tell how many were hidden
+            response.NumberOfRemainingSuboperations = None
         failed = getattr(response, _FAILED, None)
         if self.action not in ("c-get", "c-move") or not failed or not (self._dropped or self._hidden):
             return

@@ -65,6 +65,13 @@ def instance(out: Outbox, inspection: Inspection, left: int, *, last: bool) -> A
     return True
 
 
+def discreet(conversation: Conversation) -> None:
+    """A retrieve became outstanding: where a rule in force could hide some of its instances, no response may tell how many there are."""
+    for request in list(conversation.sent.values()):
+        if request.ledger is not None and request.decision is not None and conversation.options.disclosed is not None:
+            request.ledger.discreet |= conversation.options.disclosed("release", request.decision.effective.action).hides
+
+
 def _withheld(out: Outbox, inspection: Inspection, found: Judged) -> Outputs:
     """The instance does not leave; whoever sends it is told that it did, so that it goes on."""
     out.conversation.withhold(inspection.retrieval, inspection.command, hidden=found.hidden)

@@ -4,6 +4,7 @@ The upstream is told Success for an instance that the gateway drops or hides, so
 
     Completed  less what was dropped or hidden        Failed  more by what was dropped
     status     B000 where some failed and some came, 0124 where nothing came since rules dropped it
+    Remaining  left out where instances may be hidden: with what comes in the end it would tell how many were
     Identifier the upstream's Failed SOP Instance UID List and what was dropped (PS3.4 §C.4.2.1.6, §C.4.3.1.4)
 
 Thread safe: instances, their answers and the responses come in threads of their own.
@@ -27,7 +28,7 @@ SOME_FAILED: Final = 0xB000
 UNABLE_TO_SEND: Final = 0xA702
 """Out of resources, unable to perform sub-operations."""
 WITHHELD: Final = "instances were withheld"
-_COMPLETED, _FAILED, _WARNING = (f"NumberOf{kind}Suboperations" for kind in ("Completed", "Failed", "Warning"))
+_COMPLETED, _FAILED, _WARNING, _REMAINING = (f"NumberOf{kind}Suboperations" for kind in ("Completed", "Failed", "Warning", "Remaining"))
 _DATA_SET: Final = 0x0001
 _HIGHEST: Final = 0xFFFF
 
@@ -40,15 +41,17 @@ class Ledger:
         self._delivered = 0
         self._dropped: list[str] = []
         self._hidden = 0
+        self.discreet = False
+        """Instances may be hidden, so that nothing may tell how many there are."""
 
     def __repr__(self) -> str:
         return f"Ledger({self._delivered} delivered, {len(self._dropped)} dropped, {self._hidden} hidden)"
 
     @property
     def touched(self) -> bool:
-        """Whether the client's counts differ from the upstream's."""
+        """Whether the client's responses differ from the upstream's."""
         with self._lock:
-            return bool(self._dropped or self._hidden)
+            return bool(self._dropped or self._hidden or self.discreet)
 
     def delivered(self, uid: str) -> None:
         """The instance was stored where it was to go."""
@@ -69,7 +72,7 @@ class Ledger:
         """A pending response with true counts."""
         if not self.touched:
             return command
-        return _encoded({**command.values, **self._counts(command.values, always=False)})
+        return self._told(command, {**command.values, **self._counts(command.values, always=False)})
 
     def final(self, command: Command) -> Command:
         """The final response with true counts and status; its Identifier is :meth:`identifier`'s to make."""
@@ -77,7 +80,9 @@ class Ledger:
             return command
         values: dict[str, object] = {**command.values, **self._counts(command.values, always=True)}
         with self._lock:
-            dropped, delivered = len(self._dropped), self._delivered
+            dropped, delivered, hidden = len(self._dropped), self._delivered, self._hidden
+        if not dropped and not hidden:
+            return self._told(command, values)
         came = delivered or any(values.get(name) for name in (_COMPLETED, _WARNING))
         status = _status(command.values.get("Status"), bool(came), bool(values.get(_FAILED)), bool(dropped))
         if status != values.get("Status"):
@@ -86,7 +91,13 @@ class Ledger:
             if dropped:
                 values["ErrorComment"] = WITHHELD
         values["CommandDataSetType"] = _DATA_SET if dropped or command.has_data_set else NO_DATA_SET
-        return _encoded(values)
+        return self._told(command, values)
+
+    def _told(self, command: Command, values: dict[str, object]) -> Command:
+        """The response with these values and, where it may not be told, without what remains; as it came where that is the same."""
+        if self.discreet or self._hidden:
+            values.pop(_REMAINING, None)
+        return command if values == command.values else _encoded(values)
 
     def identifier(self, identifier: bytes | None, transfer_syntax: str) -> bytes | None:
         """The Failed SOP Instance UID List of the final response; ``None`` where no sub-operation failed.

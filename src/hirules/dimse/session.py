@@ -21,6 +21,7 @@ from hirules.dimse.conversation import Conversation
 from hirules.dimse.delivery import Delivery
 from hirules.dimse.destinations import Destinations
 from hirules.dimse.identity import IdentityFailed
+from hirules.dimse.judging import discreet
 from hirules.dimse.negotiation import acceptance_downstream, request_upstream, with_identity_response, without_identity
 from hirules.dimse.options import Options
 from hirules.dimse.outputs import Completed
@@ -320,8 +321,13 @@ class Session:
         self._lanes = (to_client, to_upstream)
         self._asking = asking = relay.client.exchange.conversation
         pulse = self._pulse
-        if pulse is not None:
-            asking.retrieves = lambda: pulse.watch(asking, to_client)
+
+        def retrieves() -> None:
+            discreet(asking)
+            if pulse is not None:
+                pulse.watch(asking, to_client)
+
+        asking.retrieves = retrieves
         self._tally.made()
         try:
             thread.start()

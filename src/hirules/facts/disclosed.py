@@ -13,7 +13,7 @@ from pydicom.datadict import tag_for_keyword
 
 from hirules.facts.reads import paths_of
 from hirules.model.path import Name, PrivateTag, Step, Tag
-from hirules.policy.ast import All, Condition, Operands, PolicySet, Rule, Test, Value
+from hirules.policy.ast import All, Condition, Deny, Operands, PolicySet, Rule, Test, Value
 
 PIXELS = 0x7FE00000
 """Where the header of an image ends: group 7FE0 holds its pixels (PS3.3 §C.7.6.3)."""
@@ -25,11 +25,13 @@ class Disclosed(msgspec.Struct, frozen=True):
     ``applies``  a rule could refuse, change or note it
     ``whole``    some need more than the elements before group 7FE0
     ``names``    keywords of the top-level elements that they read or edit
+    ``hides``    one could have it answered as if it did not exist
     """
 
     applies: bool = False
     whole: bool = False
     names: frozenset[str] = frozenset()
+    hides: bool = False
 
 
 NOTHING = Disclosed()
@@ -43,6 +45,7 @@ def disclosed(policies: PolicySet, action: str, asking: str) -> Disclosed:
         applies=bool(rules),
         whole=any(not steps or _highest(steps[0]) >= PIXELS for steps in elements),
         names=frozenset(name for steps in elements for name in _name(steps)),
+        hides=any(rule.mode == "enforce" and isinstance(rule.effect, Deny) and rule.effect.no_match for rule in rules),
     )
 
 
