@@ -153,7 +153,7 @@ def reach(action: str, sop_class: object, fields: Plain, *, strict: bool) -> tup
     own = fields.get(one.own)
     if not ((one.several and own and type(own) is str) or _is_single(one.own, own) or (one.several and type(own) is list)):
         return None
-    if fields.keys() <= one.allowed:
+    if one.allowed.issuperset(fields):
         return fields, ()
     if strict:
         return None
@@ -164,4 +164,6 @@ def _is_single(key: str, value: object) -> bool:
     """Whether a unique key has one value; a UID that is there was read as one."""
     if type(value) is not str:
         return False
+    if value.isalnum():
+        return True
     return value != "" if key != "PatientID" else value.strip(" ") != "" and "*" not in value and "?" not in value

@@ -68,9 +68,11 @@ def _shape(request: Request) -> tuple[object, ...] | None:
         return None
     fields, original = request.request, request.original
     identifier = fields.get("Identifier")
-    shape: tuple[object, ...] = (*request.subject, _END, *fields, _END, *request.context)
+    shape: tuple[object, ...]
     if type(identifier) is dict:
-        shape = (*shape, _END, *identifier)
+        shape = (*request.subject, _END, *fields, _END, *request.context, _END, *identifier)
+    else:
+        shape = (*request.subject, _END, *fields, _END, *request.context)
     if original is None:
         return shape
     asked = original.get("Identifier")
