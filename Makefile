@@ -34,7 +34,7 @@ peers: install
 	@tests/peers/install.sh
 
 test: install peers
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: install
 	$(BIN)/ruff format --check .

@@ -21,7 +21,7 @@ from tests.fuzz import fuzz_message, fuzz_policy, fuzz_relay, fuzz_update
 from tests.fuzz.minimise import breach, smaller
 from tests.fuzz.mutation import NOUNS, inputs, mutated, words
 
-SECONDS = int(os.environ.get("HIRULES_FUZZ_SECONDS", "15"))
+SECONDS = int(os.environ.get("HIRULES_FUZZ_SECONDS", "60"))
 MUTATIONS = 300
 ONE: dict[str, Callable[[bytes], None]] = {noun: importlib.import_module(f"tests.fuzz.fuzz_{noun}").one for noun in NOUNS}
 

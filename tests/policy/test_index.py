@@ -16,7 +16,7 @@ from hirules.policy.needs import needs, needs_after
 from tests.laws import differential
 from tests.policy.deciding import NOW, policy_set
 
-SECONDS = float(os.environ.get("HIRULES_DIFFERENTIAL_SECONDS", "20"))
+SECONDS = float(os.environ.get("HIRULES_DIFFERENTIAL_SECONDS", "60"))
 
 
 def test_generated_sets_and_requests_show_no_difference() -> None:
