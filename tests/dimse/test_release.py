@@ -378,5 +378,17 @@ def test_to_take_an_element_out_nothing_is_encoded() -> None:
         assert (carried(decision, came, view) is not None) == leaves
 
 
+def test_both_blocks_of_one_creator_are_meant() -> None:
+    """The element of the first has the name, that of the other its number: both are the creator's."""
+    dataset = dataset_of({"SOPInstanceUID": "1.2.3"})
+    for tag, value in ((0x00090010, "ACME"), (0x00090011, "ACME"), (0x00091001, "first"), (0x00091101, "other"), (0x00091102, "kept")):
+        dataset.add_new(tag, "LO", value)
+    came = held(write(dataset, str(ExplicitVRLittleEndian)), str(ExplicitVRLittleEndian), CAP)
+    view = HeldView(came)
+    decision = gate_of(edit("[{remove: 'instance.(0009,\"ACME\",01)'}]")).check(disclosure("release", PERMITTED, ASKED, view))
+    left = decoded(carried_out(decision, came, view), str(ExplicitVRLittleEndian))
+    assert {element.tag: element.value for element in left if element.tag.is_private} == {0x00090010: "ACME", 0x00090011: "ACME", 0x00091102: "kept"}
+
+
 def dataset_bytes(fields: Fields) -> bytes:
     return write(dataset_of(fields), str(ImplicitVRLittleEndian))

@@ -393,12 +393,17 @@ def _check(again: Held, changes: Mapping[int, bytes | None], wanted: Fields, str
     """The same of every element: one that was changed may say how to read, or what to call, another."""
     dataset = again.dataset
     names = element_names(dataset)
-    for name, value in wanted.items():
+    for name in wanted:
         tag = names.get(name)
-        if tag is None and not isinstance(value, Unknown) and value is not None:
+        if tag is not None and tag not in changes and not _is_told(tag, changes):
+            continue  # it is the bytes that came
+        value = wanted[name]
+        if value is None or isinstance(value, Unknown):
+            continue  # what was not read was not changed
+        if tag is None:
             tag = tag_of(name, dataset)
-        if value is None or isinstance(value, Unknown) or (tag is not None and (tag in strip or not tag & 0xFFFF)):
-            continue  # what was not read was not changed; group lengths follow
+        if tag is not None and (tag in strip or not tag & 0xFFFF):
+            continue  # group lengths follow
         if tag is None or tag not in dataset:
             raise ValueError("the rewritten data set cannot be encoded")
         if (int(tag) in changes or _is_told(int(tag), changes)) and not same(_only(dataset, tag), {name: value}):

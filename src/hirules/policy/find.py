@@ -86,9 +86,13 @@ def _blocks(mapping: Mapping[str, Raw], group: int, creator: str) -> set[int]:
     """The blocks that the data set itself says are the creator's (PS3.5 §7.8.1)."""
     return {
         int(found[2], 16)
-        for key, value in mapping.items()
-        if (found := _TAG.fullmatch(key)) and int(found[1], 16) == group and found[2][:2] == "00" and isinstance(value, str) and value.strip(" \0") == creator
+        for key in mapping
+        if (found := _TAG.fullmatch(key)) and int(found[1], 16) == group and found[2][:2] == "00" and _is_text(mapping[key], creator)
     }
+
+
+def _is_text(value: Raw, text: str) -> bool:
+    return isinstance(value, str) and value.strip(" \0") == text
 
 
 def _names_private(key: str, group: int, creator: str, element: int, blocks: set[int]) -> bool:

@@ -91,7 +91,7 @@ def _everywhere(node: object, rest: Sequence[Step]) -> Iterator[Place]:
 def _private(node: object) -> Iterator[Place]:
     if not isinstance(node, Mapping):
         return
-    own = [key for key in node if is_private(key)]
+    own = dict.fromkeys(key for key in node if is_private(key))
     yield from ((key,) for key in own)
     # what lies below a private sequence goes with it
     yield from _below({key: node[key] for key in node if key not in own}, _private)

@@ -203,10 +203,12 @@ def _raw(result: Reading, before: object, proposal: Proposal) -> object:
 
 def overlaps(proposals: Iterable[Proposal]) -> set[str]:
     """The sources of proposals whose places lie within each other."""
+    sources: dict[Place, set[str]] = {}
+    for proposal in proposals:
+        sources.setdefault(proposal.place, set()).add(proposal.source)
     found: set[str] = set()
-    known = sorted({(proposal.place, proposal.source) for proposal in proposals}, key=lambda one: ([str(key) for key in one[0]], one[1]))
-    for place, source in known:
-        for other, other_source in known:
-            if len(place) < len(other) and other[: len(place)] == place:
-                found |= {source, other_source}
+    for place, of_place in sources.items():
+        for outer in (place[:length] for length in range(1, len(place))):
+            if outer in sources:
+                found |= of_place | sources[outer]
     return found
