@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 import traceback
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, Pipe
@@ -50,7 +51,7 @@ class Load:
 class Order:
     """A turn over the requests of these numbers; see :func:`benchmarks.measure.turn`."""
 
-    numbers: Sequence[int]
+    numbers: array[int]
     cost: int
     seconds: float
 
@@ -80,7 +81,7 @@ class Alone:
 
     def turn(self, numbers: Sequence[int], cost: int, seconds: float) -> Turn:
         """A turn in the child."""
-        return self._ask(Order(numbers, cost, seconds), Turn)
+        return self._ask(Order(array("L", numbers), cost, seconds), Turn)
 
     def close(self) -> None:
         """End the child: it closes its engine and ends when the pipe is closed, or it is killed."""

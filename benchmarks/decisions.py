@@ -5,7 +5,7 @@ round every engine has its turn, in an order that moves on by one, so that what 
 the others sleep. A turn asks
 
     the 2,000 requests                         p50, p95 of `woken`: the others have filled the processor's caches meanwhile
-    the same five times more                   p50, p95: what recurs, as an archive's clients do
+    the same ten times more                    p50, p95: what recurs, as an archive's clients do
     some that it was never asked before        p50, p95 of `new`: what an engine that remembers answers pays without its memory
 
 and ends early when its seconds are used up; the next one goes on from there.
@@ -23,7 +23,7 @@ from benchmarks.engines import ENGINES, Engine, NotAvailable
 from benchmarks.measure import overhead, percentile
 
 REPEATED = 2000
-TIMES = 5
+TIMES = 10
 NEW_A_ROUND = 400
 MEASURE_OF_AGREEMENT = ("hirules, indexed", "hirules, gate.check", "hirules, reference")
 """Whose answers the others are compared with: the first that is available."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
+from array import array
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -32,17 +33,17 @@ def turn(
     decide: Callable[[Any], Any], allows: Callable[[Any], bool], requests: Iterable[Any], cost: int, seconds: float, clock: Clock = time.perf_counter_ns
 ) -> Turn:
     """Decides ``requests`` one by one until they or the ``seconds`` are used up; one at least."""
-    done = Turn([], [])
+    times, allowed = array("Q"), array("b")  # numbers as objects would take five times the room in the processor's caches
     last = clock() + round(seconds * 1e9)
     for request in requests:
         begin = clock()
         answer = decide(request)
         end = clock()
-        done.times.append(max(0, end - begin - cost))
-        done.allowed.append(allows(answer))
+        times.append(max(0, end - begin - cost))
+        allowed.append(allows(answer))
         if end > last:
             break
-    return done
+    return Turn(times.tolist(), list(map(bool, allowed)))
 
 
 def percentile(times: Sequence[int], share: float) -> float:

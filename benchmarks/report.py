@@ -29,7 +29,7 @@ def markdown(result: Result, machine: Mapping[str, str], plotted: bool = True) -
         f"({result.clock_overhead_ns} ns) taken off. Absolute figures drift with the machine: compare within the table.",
         "Each engine runs in a process of its own, as it would be deployed: in one process with the others its objects would lie scattered among theirs. "
         "One process is at work at a time, the others sleep; they take turns, in an order that moves on by one each round.",
-        "- *again*: 2,000 different requests, asked five times over in every round. *woken*: the same, once before that, right after the turns of the others, "
+        "- *again*: 2,000 different requests, asked ten times over in every round. *woken*: the same, once before that, right after the turns of the others, "
         "which leave nothing of this one's in the processor's caches. *new*: requests that the engine was never asked before, after those.\n"
         "- *sliced*: the application, not the engine, picks the rules of the action and the calling AE title before it asks.\n"
         "- *differ*: requests that the engine decides unlike hirules, of those that it had time for, at all sizes.",
