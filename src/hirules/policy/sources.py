@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
-from sys import intern
 from typing import Final, Protocol
 
 import msgspec
@@ -100,8 +99,7 @@ def recall_of(sources: Sequence[Source], known: Mapping[Key, Decision]) -> tuple
     The key is of an identifier that is a ``dict`` and spells no element of the sources otherwise; another may be decoded as it is read. No
     decision is known of a request with a resource.
     """
-    # interned, as names in a request mostly are: a dictionary finds those by their identity
-    names = [tuple([intern(source.name) for source in sources if source.place == place]) for place in (SUBJECT, REQUEST, IDENTIFIER)]
+    names = [tuple([source.name for source in sources if source.place == place]) for place in (SUBJECT, REQUEST, IDENTIFIER)]
     before = (0, len(names[0]), len(names[0]) + len(names[1]))
     at = tuple([before[source.place - SUBJECT] + names[source.place - SUBJECT].index(source.name) for source in sources])
     otherwise = tuple(sorted(spelled_otherwise(sources)))
