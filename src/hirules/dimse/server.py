@@ -32,7 +32,7 @@ class Gateway:
     """A DIMSE gateway in front of one upstream or several.
 
     ``lookup_of`` makes, for an association, what the gate asks for the entities that a request reaches.
-    ``access``    TLS on either leg, and who verifies users
+    ``access``    TLS on each leg, and who verifies users
     ``tally``     how many there are, and were
     """
 
