@@ -41,6 +41,7 @@ class Ledger:
         self._delivered = 0
         self._dropped: list[str] = []
         self._hidden = 0
+        self._said: tuple[object, ...] = (0, 0, 0)
         self.discreet = False
         """Instances may be hidden, so that nothing may tell how many there are."""
 
@@ -73,6 +74,12 @@ class Ledger:
         if not self.touched:
             return command
         return self._told(command, {**command.values, **self._counts(command.values, always=False)})
+
+    def news(self, command: Command) -> bool:
+        """Whether the client may get this pending response, which :meth:`pending` made: where instances may be hidden only if its counts have changed."""
+        counts = tuple(command.values.get(name) or 0 for name in (_COMPLETED, _FAILED, _WARNING))
+        said, self._said = self._said, counts
+        return counts != said or not (self.discreet or self._hidden)
 
     def final(self, command: Command) -> Command:
         """The final response with true counts and status; its Identifier is :meth:`identifier`'s to make."""
