@@ -7,4 +7,5 @@ reading     values, absent, unknown              dataset    a DICOM data set as 
 request     what is asked                        decision   what was decided, with its reasons
 status      what a refusal may say on the wire   identity   who a peer says it is
 updates     what follows from the values of an update
+overlay     a data set with a few elements otherwise
 """
