@@ -102,8 +102,3 @@ def test_what_is_known_by_its_key_is_recalled_unless_it_has_a_resource() -> None
 def test_what_takes_more_than_one_look_is_no_key(identifier: Any) -> None:
     recall, _ = recall_of([Source(IDENTIFIER, "PatientID")], {("P",): Decision("allow", Request("c-find"))})
     assert key_of(recall, Request("c-find", request={"Identifier": identifier})) is None
-
-
-def test_an_identifier_is_not_looked_at_where_no_source_is_in_it() -> None:
-    recall, _ = recall_of([Source(SUBJECT, "ae_title")], {})
-    assert key_of(recall, Request("c-find", {"ae_title": "A"}, {"Identifier": Unknown("it broke")})) == ("A",)

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from functools import lru_cache
 from typing import Final, Protocol
 
 import msgspec
 
 from hirules.model.decision import Decision
 from hirules.model.path import Name, Path
+from hirules.model.reading import Fields
 from hirules.model.request import EMPTY, Request
 from hirules.model.scalars import TEXTUAL, Type
 from hirules.policy.find import spellings
@@ -89,6 +89,7 @@ class Decider(Protocol):
         """``key`` is what stands at the sources; ``None`` where that cannot be a key."""
 
 
+_Reader = Callable[[Fields, Fields, Fields], Key]
 Recall = Callable[[Decider, Request, datetime], Decision | None]
 """The decision that is known by what stands at some sources of a request; else the decider's."""
 
@@ -102,46 +103,50 @@ def recall_of(sources: Sequence[Source], known: Mapping[Key, Decision]) -> tuple
     names = [tuple([source.name for source in sources if source.place == place]) for place in (SUBJECT, REQUEST, IDENTIFIER)]
     before = (0, len(names[0]), len(names[0]) + len(names[1]))
     at = tuple([before[source.place - SUBJECT] + names[source.place - SUBJECT].index(source.name) for source in sources])
-    otherwise = tuple(sorted(spelled_otherwise(sources)))
-    made = _written(*map(len, names), len(otherwise))(known, EMPTY, *names[0], *names[1], *names[2], *otherwise)
-    return made, at
+    written = _USUAL.get((len(names[0]), len(names[1]), len(names[2])))
+    read = _any(*names) if written is None else written(*names[0], *names[1], *names[2])
+    recall, none_otherwise = known.get, spelled_otherwise(sources).isdisjoint
 
-
-_TEXT: Final = """
-def made(known, EMPTY{arguments}):
-    recall = known.get
-
-    def recalled(decider, request, now):
-        subject, fields = request.subject, request.request
-        {identifier}
-        key = ({key})
+    def recalled(decider: Decider, request: Request, now: datetime) -> Decision | None:
+        fields = request.request
+        identifier = fields.get("Identifier", EMPTY)
+        if type(identifier) is not dict or not none_otherwise(identifier):
+            return decider.decided(None, request, now)
+        key = read(request.subject, fields, identifier)
         try:
             found = recall(key)
         except TypeError:  # a list is in it
             return decider.decided(None, request, now)
         return found if found is not None and request.resource is None else decider.decided(key, request, now)
 
-    return recalled
-"""
-_OF_IDENTIFIER: Final = """identifier = fields.get("Identifier", EMPTY)
-        if type(identifier) is not dict{otherwise}:
-            return decider.decided(None, request, now)"""
+    return recalled, at
 
 
-@lru_cache(maxsize=256)
-def _written(subjects: int, fields: int, elements: int, spellings: int) -> Callable[..., Recall]:
-    """The function for so many names of each kind, written out: every request is read so, and loops over names take three times as long.
+def _any(of_subject: Sequence[str], of_request: Sequence[str], of_identifier: Sequence[str]) -> _Reader:
+    return lambda subject, request, identifier: (*map(subject.get, of_subject), *map(request.get, of_request), *map(identifier.get, of_identifier))
 
-    The text is made of numbers only; names are bound as arguments.
-    """
-    places = [("s", "subject", subjects), ("f", "fields", fields), ("e", "identifier", elements)]
-    own = [f"{letter}{number}" for letter, _, count in places for number in range(count)]
-    spelled = [f"o{number}" for number in range(spellings)]
-    key = "".join(f"{mapping}.get({letter}{number}), " for letter, mapping, count in places for number in range(count))
-    identifier = _OF_IDENTIFIER.format(otherwise="".join(f" or {name} in identifier" for name in spelled)) if elements else ""
-    namespace: dict[str, Callable[..., Recall]] = {}
-    exec(_TEXT.format(arguments="".join(f", {name}" for name in [*own, *spelled]), identifier=identifier, key=key), {}, namespace)
-    return namespace["made"]
+
+# A loop over names takes three times as long, and every request is read so.
+_USUAL: Final[Mapping[tuple[int, int, int], Callable[..., _Reader]]] = {
+    (0, 0, 1): lambda a: lambda s, r, i: (i.get(a),),
+    (0, 0, 2): lambda a, b: lambda s, r, i: (i.get(a), i.get(b)),
+    (0, 1, 0): lambda a: lambda s, r, i: (r.get(a),),
+    (0, 1, 1): lambda a, b: lambda s, r, i: (r.get(a), i.get(b)),
+    (0, 1, 2): lambda a, b, c: lambda s, r, i: (r.get(a), i.get(b), i.get(c)),
+    (1, 0, 0): lambda a: lambda s, r, i: (s.get(a),),
+    (1, 0, 1): lambda a, b: lambda s, r, i: (s.get(a), i.get(b)),
+    (1, 0, 2): lambda a, b, c: lambda s, r, i: (s.get(a), i.get(b), i.get(c)),
+    (1, 1, 0): lambda a, b: lambda s, r, i: (s.get(a), r.get(b)),
+    (1, 1, 1): lambda a, b, c: lambda s, r, i: (s.get(a), r.get(b), i.get(c)),
+    (1, 1, 2): lambda a, b, c, d: lambda s, r, i: (s.get(a), r.get(b), i.get(c), i.get(d)),
+    (2, 0, 0): lambda a, b: lambda s, r, i: (s.get(a), s.get(b)),
+    (2, 0, 1): lambda a, b, c: lambda s, r, i: (s.get(a), s.get(b), i.get(c)),
+    (2, 0, 2): lambda a, b, c, d: lambda s, r, i: (s.get(a), s.get(b), i.get(c), i.get(d)),
+    (2, 1, 0): lambda a, b, c: lambda s, r, i: (s.get(a), s.get(b), r.get(c)),
+    (2, 1, 1): lambda a, b, c, d: lambda s, r, i: (s.get(a), s.get(b), r.get(c), i.get(d)),
+    (2, 1, 2): lambda a, b, c, d, e: lambda s, r, i: (s.get(a), s.get(b), r.get(c), i.get(d), i.get(e)),
+}
+"""Readers by the number of names of the subject, the parameters and the identifier."""
 
 
 def spelled_otherwise(sources: Iterable[Source]) -> frozenset[str]:
