@@ -19,6 +19,7 @@ from tests.test_documentation import ROOT, blocks
 
 UNIT = ROOT / "packaging" / "systemd" / "hirules.service"
 CONTAINER = (ROOT / "packaging" / "Containerfile").read_text(encoding="utf-8")
+CONTEXT = (ROOT / "packaging" / "Containerfile.dockerignore").read_text(encoding="utf-8").split()
 PAGE = ROOT / "docs" / "operating.md"
 OPERATING = PAGE.read_text(encoding="utf-8")
 BEGIN, END = "<!-- settings -->\n", "<!-- end of settings -->\n"
@@ -56,15 +57,16 @@ def test_systemd_reads_the_unit(tmp_path: Path) -> None:
 
 
 def test_the_container_file_is_sound() -> None:
-    """It is not built here: only its form, and that it copies what is there and does not run as root."""
+    """It is not built here (tests/test_container.py does): only its form, and that it copies what is there and does not run as root."""
     joined = re.sub(r"\\\n", "", CONTAINER)
     lines = [line for line in joined.splitlines() if line and not line.startswith("#")]
     known = {"FROM", "COPY", "RUN", "USER", "ENV", "EXPOSE", "VOLUME", "STOPSIGNAL", "HEALTHCHECK", "ENTRYPOINT", "CMD"}
     assert {line.split()[0] for line in lines} <= known
-    assert [line for line in lines if line.startswith("USER")] == ["USER 10001"]
+    assert [line for line in lines if line.startswith("USER")] == ["USER 10001:10001"]
     for line in lines:
         if line.startswith("COPY") and "--from" not in line:
             assert all((ROOT / name).exists() for name in line.split()[1:-1]), line
+            assert all(f"!{name}" in CONTEXT for name in line.split()[1:-1]), line
     assert all(":" in line.split()[1] for line in lines if line.startswith("FROM"))
 
 
