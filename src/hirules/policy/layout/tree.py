@@ -45,7 +45,7 @@ class Entry:
     column: int
     end: int
     before: list[str] = field(default_factory=list)
-    beside: list[str] = field(default_factory=list)
+    beside: str = ""
 
 
 @dataclass(slots=True)
@@ -175,8 +175,14 @@ def _beside(tree: Tree, places: Sequence[_Place], comment: Comment) -> None:
     here = [place.entry for place in places if not any(branch.flow and branch.closed <= at for branch in place.inside)]
     begun = [entry for entry in here if entry.line == comment.line and entry.column < comment.column]
     ended = [entry for entry in here if entry.end == comment.line and not (isinstance(entry.value, Branch) and not entry.value.flow)]
-    before = begun[-1:] or ended[:1] or [entry for entry in here if entry.line <= comment.line][-1:]
-    (before[0].beside if before else tree.root.after).append(comment.text)
+    beside = begun[-1:] or ended[:1] or [entry for entry in here if entry.line <= comment.line][-1:]
+    if not beside:
+        tree.root.after.append(comment.text)
+    elif beside[0].beside:
+        # one on each of its lines: they would become one comment, were they both beside it
+        beside[0].before.append(comment.text)
+    else:
+        beside[0].beside = comment.text
 
 
 def _placed(tree: Tree, places: Sequence[_Place], position: int, waiting: Sequence[Comment]) -> None:

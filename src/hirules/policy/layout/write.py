@@ -43,7 +43,7 @@ def _comments(texts: list[str], indent: int) -> list[str]:
 
 def _entry(entry: Entry, indent: int, apart: bool = False) -> Iterator[str]:
     """Its lines. An item that is a block collection begins on the line of its dash."""
-    beside = "".join(f"  {text}" for text in entry.beside)
+    beside = f"  {entry.beside}" if entry.beside else ""
     pad = " " * indent
     head = pad + (f"{_text(entry.key)}:" if entry.key is not None else "-")
     value = entry.value
