@@ -5,12 +5,13 @@ relay_work   what is timed, and what is asked of it           relay_profile  whe
 relay_find   an archive with 10,000 matches                   relay_report   the page, the figures, the plot
 relay_tcp    a plain TCP relay in Python
 
-A round runs each work once by each way, one after the other, in an order that turns from round to round. Only ratios within a
+A round runs each work once by each way, one after the other, in another order each round. Only ratios within a
 round count: the machine drifts, and its cores are shared by client, archive and relay.
 """
 
 from __future__ import annotations
 
+import random
 import statistics
 import sys
 import tempfile
@@ -121,8 +122,8 @@ def timed(there: Site, chosen: Sequence[Work], rounds: int) -> dict[str, dict[st
     for work in chosen:
         ways = list(times[work.what])
         for number in range(rounds + 1):
-            turned = ways[number % len(ways) :] + ways[: number % len(ways)]
-            for way in turned:
+            # turned only, each would always come behind the same other one, and what that left to be written to the disk
+            for way in random.Random(number).sample(ways, len(ways)):
                 seconds = work.timed(there, way)
                 if number:
                     times[work.what][way].append(seconds)

@@ -30,8 +30,9 @@ def markdown(result: Result, machine: Mapping[str, str], plotted: bool = True) -
         "# Relay: what the gateway costs on the wire",
         "<!-- written by `make bench`; do not edit -->",
         "DCMTK's clients towards DCMTK's archive (`dcmqrscp`), by way of `hirules serve` with a record, by way of haproxy, by way of a plain TCP relay in "
-        f"Python (two blocking threads a connection, nothing looked at), and directly. {result.rounds} rounds, the ways interleaved in each, in turning "
-        "order. Client, archive and relay share the machine's cores. *ratio*: to the direct run of the same round, median and, in brackets, the middle half.",
+        f"Python (two blocking threads a connection, nothing looked at), and directly. {result.rounds} rounds, the ways interleaved in each, in another "
+        "order each time. Client, archive and relay share the machine's cores. *ratio*: to the direct run of the same round, median and, in brackets, "
+        "the middle half.",
         "The archive of the C-FIND is a program that sends 10,000 matches as fast as they are taken. What is retrieved is a generated study of CT images.",
         "![times the direct transfer](relay.svg)" if plotted else "(no plot: `matplotlib` is not installed)",
         table(result),
