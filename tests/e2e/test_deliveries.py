@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from pydicom import Dataset, dcmread
-from pynetdicom import AE, ALL_TRANSFER_SYNTAXES, AllStoragePresentationContexts, build_context, build_role, evt
+from pynetdicom import AE, build_context, build_role, evt
 from pynetdicom.sop_class import CTImageStorage, StudyRootQueryRetrieveInformationModelGet, StudyRootQueryRetrieveInformationModelMove  # type: ignore[attr-defined]
 
 from tests.e2e.gateway import records
@@ -22,6 +22,7 @@ from tests.peers import servers
 from tests.peers.clients import Client, Run, after_meta, received
 from tests.peers.objects import FOLDER, OTHER_PATIENT, study_of
 from tests.peers.process import HOST, Server, free_port, listening, start
+from tests.peers.receiver import Receiver
 
 POLICY = """\
 hirules: 1
@@ -54,14 +55,8 @@ class Destination:
         self.behave: Callable[[Any], int] = lambda _: 0
         self.received: list[str] = []
         self.originators: list[tuple[str, int]] = []
-        entity = AE(ae_title="SLOW")
-        entity.require_called_aet = True
-        entity.network_timeout = 60
-        for context in AllStoragePresentationContexts:
-            entity.add_supported_context(str(context.abstract_syntax), ALL_TRANSFER_SYNTAXES)
-        self._server = entity.start_server((HOST, 0), block=False, evt_handlers=[(evt.EVT_C_STORE, self._store)])
-        assert self._server is not None
-        self.port = int(self._server.socket.getsockname()[1])  # type: ignore[union-attr]
+        self._receiver = Receiver("SLOW", self._store, strict=True)
+        self.port = self._receiver.port
 
     def _store(self, event: Any) -> int:
         request = event.request
@@ -78,8 +73,7 @@ class Destination:
         self.originators.clear()
 
     def stop(self) -> None:
-        assert self._server is not None
-        self._server.shutdown()
+        self._receiver.stop()
 
 
 class Site:

@@ -23,7 +23,7 @@ from typing import Any
 
 import pydicom
 from pydicom import Dataset, dcmread
-from pynetdicom import AE, ALL_TRANSFER_SYNTAXES, AllStoragePresentationContexts, build_role, evt
+from pynetdicom import AE, build_role, evt
 from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     CTImageStorage,
     StudyRootQueryRetrieveInformationModelFind,
@@ -35,6 +35,7 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 from tests.peers import servers
 from tests.peers.objects import FOLDER, read
 from tests.peers.process import HOST, Server, free_port, listening, start
+from tests.peers.receiver import Receiver
 
 STUDY, LARGE_STUDY = "1.2.826.0.1.88.1", "1.2.826.0.1.88.2"
 IMAGES = 16
@@ -92,15 +93,8 @@ class Destination:
     def __init__(self) -> None:
         self.behave: Callable[[Any], int] = lambda _: 0
         self.retrieves: dict[str, Retrieve] = {}
-        entity = AE(ae_title="DEST")
-        entity.maximum_associations = 50
-        entity.network_timeout = 60
-        for context in AllStoragePresentationContexts:
-            entity.add_supported_context(str(context.abstract_syntax), ALL_TRANSFER_SYNTAXES)
-        self._server = entity.start_server((HOST, 0), block=False, evt_handlers=[(evt.EVT_C_STORE, self._store)])
-        assert self._server is not None
-        assert self._server.socket is not None
-        self.port = int(self._server.socket.getsockname()[1])
+        self._receiver = Receiver("DEST", self._store, associations=50)
+        self.port = self._receiver.port
 
     def _store(self, event: Any) -> int:
         retrieve = self.retrieves.get(str(event.request.MoveOriginatorApplicationEntityTitle).strip())
@@ -111,8 +105,7 @@ class Destination:
         return status
 
     def stop(self) -> None:
-        assert self._server is not None
-        self._server.shutdown()
+        self._receiver.stop()
 
 
 class Site:

@@ -14,12 +14,12 @@ from typing import Any
 
 import pydicom
 from pydicom import dcmread
-from pynetdicom import AE, ALL_TRANSFER_SYNTAXES, AllStoragePresentationContexts, evt
 
 from tests.dimse.certificates import Authority
 from tests.peers import servers
 from tests.peers.objects import FOLDER, read
 from tests.peers.process import HOST, Server, free_port, listening, start
+from tests.peers.receiver import Receiver
 
 VIP = "VIP"
 PATIENTS = ("P1", "P2", "P3", "P4")
@@ -76,15 +76,8 @@ class Destination:
     arrivals: list[Arrival] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        entity = AE(ae_title="DESTINATION")
-        entity.maximum_associations = 100
-        entity.network_timeout = 60
-        for context in AllStoragePresentationContexts:
-            entity.add_supported_context(str(context.abstract_syntax), ALL_TRANSFER_SYNTAXES)
-        self._server = entity.start_server((HOST, 0), block=False, evt_handlers=[(evt.EVT_C_STORE, self._store)])
-        assert self._server is not None
-        assert self._server.socket is not None
-        self.port = int(self._server.socket.getsockname()[1])
+        self._receiver = Receiver("DESTINATION", self._store, associations=100)
+        self.port = self._receiver.port
 
     def _store(self, event: Any) -> int:
         data = event.dataset
@@ -94,8 +87,7 @@ class Destination:
         return 0
 
     def stop(self) -> None:
-        assert self._server is not None
-        self._server.shutdown()
+        self._receiver.stop()
 
 
 class Site:
